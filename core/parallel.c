@@ -1,0 +1,44 @@
+#include "core/parallel.h"
+
+#include "core/context.h"
+#include "tread_config.h"
+
+#if TREAD_HAVE_OPENMP
+#include <omp.h>
+#endif
+
+int tread_parallel_openmp_version(void) {
+#if TREAD_HAVE_OPENMP
+    return _OPENMP;
+#else
+    return 0;
+#endif
+}
+
+void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, int64_t align, tread_range_fn *body,
+                        void *argument) {
+    if (n <= 0)
+        return;
+#if TREAD_HAVE_OPENMP
+    int threads = tread_context_threads(context);
+    if (threads > 1 && n >= 2 * grain) {
+#pragma omp parallel num_threads(threads)
+        {
+            /* The runtime may give fewer threads (a limit, a nested region): the cut follows what it gave. */
+            int64_t count = omp_get_num_threads(), index = omp_get_thread_num();
+            int64_t units = (n + align - 1) / align;
+            int64_t begin = units * index / count * align, end = units * (index + 1) / count * align;
+            if (end > n)
+                end = n;
+            if (begin < end)
+                body(argument, begin, end);
+        }
+        return;
+    }
+#else
+    (void)context;
+    (void)grain;
+    (void)align;
+#endif
+    body(argument, 0, n);
+}

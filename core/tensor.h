@@ -1,0 +1,81 @@
+/* Layer: core. What a tensor and a parameter are made of. */
+#ifndef TREAD_CORE_TENSOR_H
+#define TREAD_CORE_TENSOR_H
+
+#include <tread/parameter.h>
+#include <tread/tensor.h>
+
+typedef struct tread_storage tread_storage; /* counted memory that views share */
+
+typedef enum tread_tensor_owner {
+    TREAD_OWNER_CALLER,    /* tread_tensor_destroy frees it */
+    TREAD_OWNER_TAPE,      /* lives in a slot of a tape */
+    TREAD_OWNER_PARAMETER, /* part of a parameter, or a leaf's gradient */
+} tread_tensor_owner;
+
+typedef enum tread_grad_state {
+    TREAD_GRAD_NONE,  /* no backward has reached the leaf */
+    TREAD_GRAD_ZERO,  /* zeros that nobody has written yet: grad->data is undefined */
+    TREAD_GRAD_DENSE, /* grad->data holds it */
+} tread_grad_state;
+
+struct tread_tensor {
+    tread_dtype dtype;
+    int rank;
+    int64_t shape[TREAD_MAX_RANK]; /* entries past rank are 0, so that shapes compare by memcmp */
+    int64_t count;
+    void *data;
+    tread_storage *storage; /* NULL: the memory is not this tensor's */
+    tread_tensor_owner owner;
+    bool is_view;
+
+    bool requires_grad;
+    tread_grad_state grad_state;
+    tread_tensor *grad; /* leaves: the gradient's tensor, made by tread_tensor_ensure_grad */
+    uint32_t version;   /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale values */
+
+    /* Autograd's marks; NULL and 0 in every tensor that is not on a tape. */
+    const void *tape;
+    uint64_t generation; /* the tape's step that the tensor belongs to */
+    int32_t node;        /* its place on the tape */
+};
+
+struct tread_parameter {
+    char *name;
+    tread_tensor tensor;
+    tread_tensor grad;
+    bool in_block; /* data and gradient lie in a block that somebody else owns */
+};
+
+/* Sets dtype, rank, shape and count of an otherwise zeroed tensor; fails as tread_tensor_create. */
+tread_status tread_tensor_init(tread_tensor *x, tread_dtype dtype, int rank, const int64_t *shape);
+size_t tread_tensor_bytes(const tread_tensor *x);
+bool tread_tensor_same_shape(const tread_tensor *a, const tread_tensor *b);
+/* "(32, 784)" into a buffer of TREAD_SHAPE_TEXT bytes; returns it. */
+#define TREAD_SHAPE_TEXT 160
+char *tread_shape_text(char *buffer, int rank, const int64_t *shape);
+
+/* Makes the leaf's gradient tensor exist (its state stays). TREAD_ERROR_MEMORY. */
+tread_status tread_tensor_ensure_grad(tread_tensor *leaf);
+/* For whoever changes the leaf's data. */
+static inline void tread_tensor_touch(tread_tensor *leaf) { leaf->version++; }
+
+/* Parameters in one flat block: data and gradients, each parameter's start aligned to TREAD_ALIGNMENT. */
+typedef struct tread_parameter_block {
+    tread_parameter **items; /* owned */
+    size_t count;
+    float *data;     /* padding between parameters is zero */
+    float *grad;
+    size_t n_floats; /* of data, and of grad, padding included */
+} tread_parameter_block;
+
+/* Takes n parameters (ownership moves on success only) and lays them into one block, values and gradients kept.
+ * Those that lay in other blocks are moved; the caller frees the old block's arrays with
+ * tread_parameter_block_release_arrays after success. TREAD_ERROR_MEMORY: nothing has changed. */
+tread_status tread_parameter_block_create(tread_parameter *const *parameters, size_t n, tread_parameter_block *ret_block);
+void tread_parameter_block_release_arrays(tread_parameter_block *block); /* keeps the parameters */
+void tread_parameter_block_destroy(tread_parameter_block *block);        /* frees the parameters too */
+/* A new name, copied. TREAD_ERROR_MEMORY. */
+tread_status tread_parameter_rename(tread_parameter *parameter, const char *name);
+
+#endif
