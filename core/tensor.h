@@ -27,7 +27,7 @@ struct tread_tensor {
     void *data;
     tread_storage *storage; /* NULL: the memory is not this tensor's */
     tread_tensor_owner owner;
-    bool is_view;
+    bool is_view; /* a view, or a leaf's gradient: never a leaf itself */
 
     bool requires_grad;
     tread_grad_state grad_state;
@@ -35,7 +35,7 @@ struct tread_tensor {
     uint32_t version;   /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale values */
 
     /* Autograd's marks; NULL and 0 in every tensor that is not on a tape. */
-    const void *tape;
+    const void *tape;    /* an object whose FIRST member is `uint64_t generation`, its current step; see tread_tensor_is_stale */
     uint64_t generation; /* the tape's step that the tensor belongs to */
     int32_t node;        /* its place on the tape */
 };
@@ -49,6 +49,21 @@ struct tread_parameter {
 
 /* Sets dtype, rank, shape and count of an otherwise zeroed tensor; fails as tread_tensor_create. */
 tread_status tread_tensor_init(tread_tensor *x, tread_dtype dtype, int rank, const int64_t *shape);
+/* Makes x whole, with memory of its own, contents undefined; x is untouched on failure. */
+tread_status tread_tensor_init_owned(tread_tensor *x, tread_dtype dtype, int rank, const int64_t *shape);
+/* Gives up one use of counted memory; NULL is accepted. */
+void tread_storage_release(tread_storage *storage);
+
+/* Whether x is of an earlier step of its tape. Core knows nothing of tapes but that x->tape points at their step count,
+ * which struct tread_tape therefore has as its first member. */
+static inline bool tread_tensor_is_stale(const tread_tensor *x) {
+    return x->tape != NULL && *(const uint64_t *)x->tape != x->generation;
+}
+/* TREAD_ERROR_ARGUMENT for NULL, TREAD_ERROR_STATE for a stale tensor; `call` begins the sentence. */
+tread_status tread_tensor_check_current(const tread_tensor *x, const char *call);
+/* TREAD_ERROR_DTYPE or TREAD_ERROR_SHAPE, with both named, unless they agree. */
+tread_status tread_tensor_check_alike(const tread_tensor *to, const tread_tensor *from, const char *call);
+
 size_t tread_tensor_bytes(const tread_tensor *x);
 bool tread_tensor_same_shape(const tread_tensor *a, const tread_tensor *b);
 /* "(32, 784)" into a buffer of TREAD_SHAPE_TEXT bytes; returns it. */
@@ -69,7 +84,7 @@ typedef struct tread_parameter_block {
     size_t n_floats; /* of data, and of grad, padding included */
 } tread_parameter_block;
 
-/* Takes n parameters (ownership moves on success only) and lays them into one block, values and gradients kept.
+/* Takes n different parameters (ownership moves on success only) and lays them into one block, values and gradients kept.
  * Those that lay in other blocks are moved; the caller frees the old block's arrays with
  * tread_parameter_block_release_arrays after success. TREAD_ERROR_MEMORY: nothing has changed. */
 tread_status tread_parameter_block_create(tread_parameter *const *parameters, size_t n, tread_parameter_block *ret_block);
