@@ -1,0 +1,27 @@
+/* Layer: core. The one scalar definition of each unary function and of its derivative, for float (tread_gelu_f32) and
+ * double (tread_gelu_f64). Kernels loop over these and the compiler vectorises them, so that head, body and tail of an
+ * array, every instruction set, and fused and separate operations agree to the bit.
+ *
+ * NAME(x) is the value y. NAME_grad(x, y) is dy/dx; it uses of x and y only what the comment beside it says, so
+ * the other may be any number. NaN stays NaN in every value. */
+#ifndef TREAD_CORE_SCALAR_H
+#define TREAD_CORE_SCALAR_H
+
+#include <math.h>
+
+#include "core/math.h"
+
+#define TREAD_SCALAR static inline __attribute__((always_inline))
+
+#define REAL float
+#define T(name) name##_f32
+#include "core/scalar_body.h"
+#undef REAL
+#undef T
+#define REAL double
+#define T(name) name##_f64
+#include "core/scalar_body.h"
+#undef REAL
+#undef T
+
+#endif
