@@ -28,9 +28,13 @@ tread_isa tread_isa_use(tread_isa isa);
 #define TREAD_TARGET_AVX512
 #endif
 
-/* TREAD_KERNEL(name, (parameters), (arguments)) defines `name`, an array of the copies of `name##_body`, which
- * returns void; call it as TREAD_CALL(name)(arguments). */
-#define TREAD_KERNEL(name, parameters, arguments)                                                               \
+/* TREAD_KERNEL(name, (parameters), (arguments)) defines `name`, an array of the copies of its body, which returns void
+ * and is called TREAD_BODY(name); call it as TREAD_CALL(name)(arguments). name may be a macro's result, as in
+ * TREAD_KERNEL(T(scale), ...) with TREAD_KERNEL_BODY void TREAD_BODY(T(scale))(...) above it. */
+#define TREAD_BODY(name) TREAD_BODY_PASTE(name)
+#define TREAD_BODY_PASTE(name) name##_body
+#define TREAD_KERNEL(name, parameters, arguments) TREAD_KERNEL_PASTE(name, parameters, arguments)
+#define TREAD_KERNEL_PASTE(name, parameters, arguments)                                                         \
     static void name##_baseline parameters { name##_body arguments; }                                           \
     TREAD_TARGET_AVX2 static void name##_avx2 parameters { name##_body arguments; }                             \
     TREAD_TARGET_AVX512 static void name##_avx512 parameters { name##_body arguments; }                         \
