@@ -1,0 +1,213 @@
+/* Layer: optim. Optimizers: they change parameters by their gradients.
+ *
+ *     tread_adam_options o = tread_adam_defaults();
+ *     o.lr = 3e-4;
+ *     tread_optimizer *optimizer = tread_adam(NULL, tread_module_parameters(net), &o);
+ *     ...
+ *     tread_backward(tape, loss);
+ *     tread_optimizer_step(optimizer, NULL);
+ *     tread_optimizer_zero_grad(optimizer, false);
+ *
+ * Elementwise work is float32. Every scalar factor (1 - beta, bias corrections, clip coefficients) is computed in
+ * double from the options, which are doubles, and rounded once. Results are the same to the bit at every
+ * thread count and vector width, and a step allocates nothing.
+ *
+ * - The step count t is each parameter's own: how many updates it received. A parameter without a gradient is
+ *   skipped whole: no decay of its moments or weights, no count. A gradient of zeros is a real step.
+ * - Parameter groups have their own value of every option. Those of the constructor are group 0.
+ * - A context, parameters and the arrays they lie in must outlive the optimizer. Parameters may join a larger module after
+ *   the optimizer was made. One optimizer is used by one thread at a time.
+ *
+ * Option values are checked strictly: NaN and infinity are refused everywhere except where noted, and the error names
+ * optimizer, field, value and range ("adam: betas[1] = 1.5 is outside [0, 1)"). */
+#ifndef TREAD_OPTIMIZER_H
+#define TREAD_OPTIMIZER_H
+
+#include <stdio.h>
+#include <tread/context.h>
+#include <tread/field.h>
+#include <tread/parameter.h>
+#include <tread/state.h>
+
+TREAD_BEGIN_DECLS
+
+typedef struct tread_optimizer tread_optimizer;
+
+/* ---- The algorithms. x is the parameter, g its gradient, wd weight_decay; state starts at 0. ----
+ *
+ * A constructor copies options (NULL: the defaults) and makes one group of params, whose order is kept. NULL on failure:
+ * TREAD_ERROR_ARGUMENT (no parameters, one that is NULL or there twice, a value out of range, options not made by
+ * _defaults()), TREAD_ERROR_MEMORY. The caller destroys the optimizer. */
+
+typedef enum tread_sgd_convention {
+    TREAD_SGD_VELOCITY = 0, /* lr inside the velocity, as documented for OneFlow */
+    TREAD_SGD_PYTORCH = 1,  /* lr outside, as in torch.optim.SGD */
+} tread_sgd_convention;
+
+/* g' = g + wd x. Without momentum: x -= lr g'. With it, in the velocity convention
+ *     V = momentum V - lr (1 - dampening) g';  x += V      (nesterov: x += momentum V - lr (1 - dampening) g')
+ * and in PyTorch's
+ *     b = g' at first, then b = momentum b + (1 - dampening) g';  x -= lr b      (nesterov: x -= lr (g' + momentum b))
+ * With dampening 0 the two agree while lr is constant, and differ as soon as a scheduler moves it; with dampening they
+ * differ from the first step on, which PyTorch does not damp. */
+typedef struct tread_sgd_options {
+    size_t size;                     /* sizeof, set by tread_sgd_defaults() */
+    double lr;                       /* [1e-3] >= 0 */
+    double momentum;                 /* [0] >= 0 */
+    double dampening;                /* [0] >= 0 */
+    double weight_decay;             /* [0] >= 0 */
+    bool nesterov;                   /* [false] needs momentum > 0 and dampening 0 */
+    bool maximize;                   /* [false] negates gradients first */
+    tread_sgd_convention convention; /* [TREAD_SGD_VELOCITY] fixed once the group has taken a step */
+    double clip_grad_max_norm;       /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
+    double clip_grad_norm_type;      /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
+} tread_sgd_options;
+TREAD_API tread_sgd_options tread_sgd_defaults(void);
+TREAD_API tread_optimizer *tread_sgd(const tread_context *context, tread_parameter_list params,
+                                     const tread_sgd_options *options);
+
+/* Kingma and Ba, "Adam: a method for stochastic optimization", 2015, with L2 decay in the gradient:
+ *     g' = g + wd x;  m = b1 m + (1 - b1) g';  v = b2 v + (1 - b2) g'^2
+ *     x -= (lr / c1) m / (sqrt(v) / sqrt(c2) + eps),  c1 = 1 - b1^t, c2 = 1 - b2^t (both 1 without bias correction)
+ * amsgrad: vmax = max(vmax, v), on the uncorrected v, stands in place of v in the last line. */
+typedef struct tread_adam_options {
+    size_t size;                /* sizeof, set by tread_adam_defaults() */
+    double lr;                  /* [1e-3] >= 0 */
+    double betas[2];            /* [0.9, 0.999] each in [0, 1) */
+    double eps;                 /* [1e-8] >= 0 */
+    double weight_decay;        /* [0] >= 0 */
+    bool amsgrad;               /* [false] */
+    bool do_bias_correction;    /* [true] */
+    bool maximize;              /* [false] negates gradients first */
+    double clip_grad_max_norm;  /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
+    double clip_grad_norm_type; /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
+} tread_adam_options;
+TREAD_API tread_adam_options tread_adam_defaults(void);
+TREAD_API tread_optimizer *tread_adam(const tread_context *context, tread_parameter_list params,
+                                      const tread_adam_options *options);
+
+/* Any optimizer by its name, with options over its defaults: "adam", "adam:lr=3e-4,betas=0.9/0.99". Unknown names and
+ * values out of range are refused with what is allowed. NULL: as the constructors. */
+TREAD_API tread_optimizer *tread_optimizer_from_spec(const tread_context *context, tread_parameter_list params,
+                                                     const char *spec);
+/* NULL is accepted. Schedulers of this optimizer may be destroyed before or after. */
+TREAD_API void tread_optimizer_destroy(tread_optimizer *optimizer);
+
+/* ---- Stepping ---- */
+
+/* Evaluates the model anew: zeroes gradients, computes the loss, back-propagates, and gives the loss. On failure it sets
+ * the sentence (tread_fail) and returns the status. */
+typedef tread_status tread_closure_fn(void *data, double *ret_loss);
+typedef struct tread_closure {
+    tread_closure_fn *evaluate;
+    void *data;
+    double loss; /* set by step: the first loss that evaluate gave */
+} tread_closure;
+
+/* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
+ * any gradient is read; only algorithms with a line search call it more often. Errors: what evaluate
+ * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
+ * before the step, gradients as evaluate left them. */
+TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
+/* Whether the last step applied nothing because clipping had met a non-finite norm under TREAD_NONFINITE_SKIP. */
+TREAD_API bool tread_optimizer_step_skipped(const tread_optimizer *optimizer);
+/* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding. */
+TREAD_API void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none);
+
+/* For algorithms whose parameters differ between training and use (Schedule-Free): evaluation mode holds
+ * the weights to use, and step is an error there. No effect on the others. Starts as training. TREAD_ERROR_STATE. */
+TREAD_API tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool training);
+
+/* ---- Groups ---- */
+
+/* Adds a group at any time. options: the struct that the optimizer's constructor takes; NULL: the values of its constructor.
+ * Errors as the constructor's, and a parameter that another group has; nothing has changed then. */
+TREAD_API tread_status tread_optimizer_add_param_group(tread_optimizer *optimizer, tread_parameter_list params,
+                                                       const void *options);
+/* The same with "lr=1e-4,weight_decay=0" over the values of the constructor. */
+TREAD_API tread_status tread_optimizer_add_param_group_spec(tread_optimizer *optimizer, tread_parameter_list params,
+                                                            const char *spec);
+TREAD_API size_t tread_optimizer_group_count(const tread_optimizer *optimizer);
+/* The group's parameters; the array belongs to the optimizer and lasts until it is destroyed. Empty past the end. */
+TREAD_API tread_parameter_list tread_optimizer_group_params(const tread_optimizer *optimizer, size_t group);
+
+#define TREAD_ALL_GROUPS ((size_t)-1)
+
+/* One option of a group as a number: a real, an integer, 0 or 1 for a boolean, the index of a choice. An array's entries
+ * are "betas[0]". Setting takes TREAD_ALL_GROUPS too, allocates state that the new value needs (and drops what it
+ * no longer needs), and changes all or nothing. TREAD_ERROR_ARGUMENT: no such group or field (those there are are listed),
+ * value out of range; TREAD_ERROR_STATE: a convention after the first step; TREAD_ERROR_MEMORY. */
+TREAD_API tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field,
+                                           double *ret_value);
+TREAD_API tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value);
+/* The same as text: "0.9/0.99", "true", "pytorch". get writes at most size bytes with the end mark (TREAD_ERROR_ARGUMENT
+ * if that is too few). */
+TREAD_API tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field,
+                                                char *ret_text, size_t size);
+TREAD_API tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size_t group, const char *field,
+                                                const char *text);
+/* The group's learning rate; NAN if there is no such group. */
+TREAD_API double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group);
+
+TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
+/* Whether a gradient may be sparse (rows of an embedding). */
+TREAD_API bool tread_optimizer_support_sparse(const tread_optimizer *optimizer);
+/* Writes groups, options and parameters to file, for people. TREAD_ERROR_IO. */
+TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file);
+
+/* ---- Clipping ----
+ *
+ * The norm of several tensors is the p-norm of their p-norms, summed in double in an order that depends on sizes
+ * alone. Gradients are multiplied by min(1, max_norm / (norm + 1e-6)). Missing gradients do not count. */
+
+typedef enum tread_nonfinite_policy {
+    TREAD_NONFINITE_ERROR = 0,     /* TREAD_ERROR_NUMERIC names the first bad parameter; gradients are untouched */
+    TREAD_NONFINITE_SKIP = 1,      /* the optimizer's next step applies and counts nothing */
+    TREAD_NONFINITE_PROPAGATE = 2, /* gradients are scaled all the same: NaN, or zeros where the norm is infinite */
+} tread_nonfinite_policy;
+
+typedef struct tread_clip_options {
+    size_t size;                      /* sizeof, set by tread_clip_defaults() */
+    tread_nonfinite_policy nonfinite; /* [TREAD_NONFINITE_ERROR] */
+    bool fused; /* [false] leave gradients as they are and let the next step multiply: the same parameters, one pass less */
+} tread_clip_options;
+TREAD_API tread_clip_options tread_clip_defaults(void);
+
+/* Clips each group that has clip_grad_max_norm set, on its own. ret_norms (may be NULL): the unclipped norms, one a
+ * group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing. TREAD_ERROR_NUMERIC. */
+TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
+                                                 double *ret_norms);
+/* Clips all groups as one, whatever their own fields say. TREAD_ERROR_ARGUMENT (max_norm, norm_type out of range),
+ * TREAD_ERROR_NUMERIC. */
+TREAD_API tread_status tread_optimizer_clip_grad_norm(tread_optimizer *optimizer, double max_norm, double norm_type,
+                                                      const tread_clip_options *options, double *ret_norm);
+/* The same for any parameters, without an optimizer; under TREAD_NONFINITE_SKIP a non-finite norm leaves the gradients
+ * alone, and the caller sees it in ret_norm. Also TREAD_ERROR_MEMORY. */
+TREAD_API tread_status tread_clip_grad_norm(const tread_context *context, tread_parameter_list params, double max_norm,
+                                            double norm_type, tread_nonfinite_policy nonfinite, double *ret_norm);
+/* Limits each entry of the gradients to [-limit, limit]; NaN stays. TREAD_ERROR_ARGUMENT (limit < 0 or not finite). */
+TREAD_API tread_status tread_clip_grad_value(const tread_context *context, tread_parameter_list params, double limit);
+
+/* ---- State ----
+ *
+ * A tree: "algorithm"; "state", by parameter name its "step" and its slots (exp_avg, momentum_buffer, ...: tensors);
+ * "param_groups", a list of every option, "initial_lr" where a scheduler set it, and the names in "params". A parameter
+ * without a name is called param.<index over all groups>. Slots that no update has touched are left out. */
+
+/* A copy, which the caller destroys. NULL: TREAD_ERROR_ARGUMENT (two parameters of one name), TREAD_ERROR_MEMORY. */
+TREAD_API tread_state *tread_optimizer_state_dict(const tread_optimizer *optimizer);
+/* Takes a copy of it. Everything is checked first: algorithm, conventions, groups, names, shapes, types, values. On failure
+ * nothing has changed and the sentence lists every difference. TREAD_ERROR_FORMAT, TREAD_ERROR_MEMORY. */
+TREAD_API tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const tread_state *state);
+
+/* ---- What there is, for help texts ---- */
+
+TREAD_API size_t tread_optimizer_type_count(void);
+TREAD_API const char *tread_optimizer_type_name(size_t type); /* "sgd"; static; NULL past the end */
+TREAD_API const char *tread_optimizer_type_doc(size_t type);  /* one line; static; NULL past the end */
+TREAD_API size_t tread_optimizer_field_count(size_t type);    /* 0 past the end */
+TREAD_API tread_status tread_optimizer_field(size_t type, size_t field, tread_field_info *ret_info); /* TREAD_ERROR_ARGUMENT */
+
+TREAD_END_DECLS
+
+#endif
