@@ -34,10 +34,11 @@ TREAD_API tread_tensor *tread_tensor_create(tread_dtype dtype, int rank, const i
 TREAD_API tread_tensor *tread_tensor_wrap(tread_dtype dtype, int rank, const int64_t *shape, void *data);
 
 /* A view of the same elements under another shape. NULL: TREAD_ERROR_SHAPE (element counts differ; both shapes
- * are named). Views share memory and are never leaves. x must not be a tape's: there tread_reshape does it. */
+ * are named), TREAD_ERROR_STATE (x is a tape's: there tread_reshape does it), TREAD_ERROR_ARGUMENT (x NULL). Views share
+ * memory and are never leaves. They may outlive x, save where x's memory is the caller's or a module's block. */
 TREAD_API tread_tensor *tread_tensor_view(const tread_tensor *x, int rank, const int64_t *shape);
 
-/* A view of rows [first, first + n) of axis 0. NULL: TREAD_ERROR_SHAPE (outside the tensor, or rank 0). */
+/* A view of rows [first, first + n) of axis 0. NULL: TREAD_ERROR_SHAPE (outside the tensor, or rank 0), and as above. */
 TREAD_API tread_tensor *tread_tensor_rows(const tread_tensor *x, int64_t first, int64_t n);
 
 /* Frees the tensor and its gradient; shared memory goes with its last user. NULL is accepted; a tensor that a
@@ -61,12 +62,13 @@ TREAD_API tread_status tread_tensor_fill(tread_tensor *x, double value);
 /* Copies the elements of from, of the same shape and type. TREAD_ERROR_SHAPE, TREAD_ERROR_DTYPE. */
 TREAD_API tread_status tread_tensor_copy(tread_tensor *to, const tread_tensor *from);
 
-/* Makes x a leaf whose gradient backward computes, or stops that. TREAD_ERROR_DTYPE for integers,
- * TREAD_ERROR_STATE for a tape's tensor or a view. */
+/* Makes x a leaf whose gradient backward computes, or stops that; its gradient is none then. TREAD_ERROR_DTYPE for
+ * integers, TREAD_ERROR_STATE for a tape's tensor, a view or a gradient. */
 TREAD_API tread_status tread_tensor_set_requires_grad(tread_tensor *x, bool requires_grad);
 TREAD_API bool tread_tensor_requires_grad(const tread_tensor *x);
 
-/* The gradient, of x's shape and type, owned by x; NULL for none. */
+/* The gradient, of x's shape and type, owned by x; NULL for none. Ask anew after zero_grad or a backward: the address
+ * stays, and the contents are up to date only once this has been called. */
 TREAD_API tread_tensor *tread_tensor_grad(tread_tensor *x);
 /* Copies grad (same shape and type) in as x's gradient; NULL makes it none. TREAD_ERROR_SHAPE, TREAD_ERROR_DTYPE,
  * TREAD_ERROR_STATE (x is no leaf), TREAD_ERROR_MEMORY. */
