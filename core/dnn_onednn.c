@@ -1,0 +1,276 @@
+/* Matrix products by oneDNN's matmul, on plain row-major arrays. Its bits may depend on threads, so a product becomes
+ * calls that do not, by rules which look at shape and implementation only:
+ * - the AVX-512 brgemm sums each element over one block of k in order, if k <= 1024, however it shares the rest
+ *   among threads: a longer k becomes pieces of at most that, run one after the other, each a threaded call;
+ * - other implementations block k by threads: C becomes fixed tiles, each a call of one thread.
+ * The relu is ours, since oneDNN's makes 0 of NaN. */
+#include "core/dnn_onednn.h"
+
+#include <omp.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/dnn_backend.h"
+#include "core/isa.h"
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "core/status.h"
+
+#define PIECE_K 1024
+#define MAX_TILES 16
+#define TILE_PRODUCTS (1 << 20) /* multiplications worth a tile: some 20 us */
+#define RELU_GRAIN (1 << 15)    /* elements done in about 2 us */
+#define TILE_EXTENT 32          /* rows or columns that a tile has at least, and a multiple of */
+
+/* The calls of a product, with or without accumulate. */
+typedef struct call_list {
+    bool tiled; /* any order, on threads of ours; else one after the other, threads inside */
+    int n;
+    tread_onednn_call *calls;
+    int64_t products; /* of a call, about */
+    const char *implementation;
+} call_list;
+
+typedef struct onednn_plan {
+    call_list write, add; /* add.calls NULL until accumulate is prepared */
+} onednn_plan;
+
+static tread_status fail(const tread_gemm *gemm, dnnl_status_t status, const char *verb) {
+    char text[TREAD_GEMM_TEXT];
+    if (status == dnnl_out_of_memory)
+        return tread_fail(TREAD_ERROR_MEMORY, "out of memory: oneDNN, matrix product %s",
+                          tread_gemm_describe(&gemm->shape, text));
+    return tread_fail(TREAD_ERROR_BACKEND, "oneDNN %s %s matrix product %s (status %d)", tread_dnn_version(), verb,
+                      tread_gemm_describe(&gemm->shape, text), (int)status);
+}
+
+/* oneDNN plans for and uses omp_get_max_threads() of the calling thread. */
+static int swap_threads(int threads) {
+    int before = omp_get_max_threads();
+    if (before != threads)
+        omp_set_num_threads(threads);
+    return before;
+}
+
+static int64_t at_most(int64_t x, int64_t limit) { return x < limit ? x : limit; }
+static int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit * unit; }
+
+/* The whole of a product, as oneDNN is to see it. */
+static tread_onednn_product whole_product(const tread_gemm_shape *s, bool sum) {
+    tread_onednn_product p = {.batch = s->batch, .m = s->m, .n = s->n, .k = s->k, .bias = s->bias, .sum = sum};
+    /* A single row or column lies the same either way; oneDNN knows the plain way better. */
+    bool transpose_a = s->transpose_a && s->m > 1 && s->k > 1, transpose_b = s->transpose_b && s->k > 1 && s->n > 1;
+    memcpy(p.stride_a, (int64_t[]){s->m * s->k, transpose_a ? 1 : s->k, transpose_a ? s->m : 1}, sizeof p.stride_a);
+    memcpy(p.stride_b, (int64_t[]){s->k * s->n, transpose_b ? 1 : s->n, transpose_b ? s->k : 1}, sizeof p.stride_b);
+    memcpy(p.stride_c, (int64_t[]){s->m * s->n, s->n, 1}, sizeof p.stride_c);
+    return p;
+}
+
+/* Appends the call of one part; offsets say where in A, B, C and bias it begins. */
+static tread_status add_call(const tread_gemm *gemm, call_list *list, const tread_onednn_product *part,
+                             const tread_onednn_call *offsets) {
+    dnnl_engine_t engine;
+    dnnl_primitive_desc_t desc;
+    dnnl_status_t status = tread_onednn_engine(&engine);
+    if (status != dnnl_success || (status = tread_onednn_describe(engine, part, &desc)) != dnnl_success)
+        return fail(gemm, status, "cannot plan");
+    if (list->n == 0)
+        list->implementation = tread_onednn_implementation(desc);
+    tread_onednn_call *call = &list->calls[list->n++];
+    *call = *offsets;
+    size_t size = tread_onednn_scratchpad_size(desc);
+    if (size > 0 && (call->scratch = tread_alloc(size, "scratchpad of a matrix product")) == NULL) {
+        dnnl_primitive_desc_destroy(desc);
+        return TREAD_ERROR_MEMORY;
+    }
+    status = tread_onednn_call_create(call, desc);
+    dnnl_primitive_desc_destroy(desc);
+    return status == dnnl_success ? TREAD_OK : fail(gemm, status, "cannot plan");
+}
+
+static tread_status take_calls(call_list *list, int64_t n) {
+    list->calls = tread_calloc((size_t)n, sizeof *list->calls, "calls of a matrix product");
+    return list->calls == NULL ? TREAD_ERROR_MEMORY : TREAD_OK;
+}
+
+/* Pieces of k, as even as multiples of 16 can be: the first has the bias, and they add up. */
+static tread_status plan_pieces(const tread_gemm *gemm, const tread_onednn_product *whole, call_list *list) {
+    int64_t n_pieces = (whole->k + PIECE_K - 1) / PIECE_K, step = round_up((whole->k + n_pieces - 1) / n_pieces, 16);
+    TREAD_TRY(take_calls(list, n_pieces));
+    for (int64_t begin = 0; begin < whole->k; begin += step) {
+        tread_onednn_product piece = *whole;
+        piece.k = at_most(step, whole->k - begin);
+        piece.bias = whole->bias && begin == 0;
+        piece.sum = whole->sum || begin > 0;
+        tread_onednn_call offsets = {.offset_a = begin * whole->stride_a[2], .offset_b = begin * whole->stride_b[1]};
+        TREAD_TRY(add_call(gemm, list, &piece, &offsets));
+    }
+    return TREAD_OK;
+}
+
+/* Cuts the largest extent in two until the tiles are enough, or small enough. */
+static void choose_tile(const tread_onednn_product *whole, int64_t *ret_batch, int64_t *ret_m, int64_t *ret_n) {
+    int64_t batch = whole->batch, m = whole->m, n = whole->n;
+    for (int tiles = 1; tiles < MAX_TILES && batch * m * n * whole->k >= 2 * TILE_PRODUCTS; tiles *= 2) {
+        if (batch > 1)
+            batch = (batch + 1) / 2;
+        else if (m >= n && m >= 2 * TILE_EXTENT)
+            m = round_up((m + 1) / 2, TILE_EXTENT);
+        else if (n >= 2 * TILE_EXTENT)
+            n = round_up((n + 1) / 2, TILE_EXTENT);
+        else
+            break;
+    }
+    *ret_batch = batch;
+    *ret_m = m;
+    *ret_n = n;
+}
+
+static tread_status plan_tiles(const tread_gemm *gemm, const tread_onednn_product *whole, call_list *list) {
+    int64_t step_batch, step_m, step_n;
+    choose_tile(whole, &step_batch, &step_m, &step_n);
+    list->tiled = true;
+    list->products = step_batch * step_m * step_n * whole->k;
+    TREAD_TRY(take_calls(list, ((whole->batch + step_batch - 1) / step_batch) * ((whole->m + step_m - 1) / step_m) *
+                                   ((whole->n + step_n - 1) / step_n)));
+    for (int64_t item = 0; item < whole->batch; item += step_batch)
+        for (int64_t row = 0; row < whole->m; row += step_m)
+            for (int64_t column = 0; column < whole->n; column += step_n) {
+                tread_onednn_product tile = *whole;
+                tile.batch = at_most(step_batch, whole->batch - item);
+                tile.m = at_most(step_m, whole->m - row);
+                tile.n = at_most(step_n, whole->n - column);
+                tread_onednn_call offsets = {.offset_a = item * whole->stride_a[0] + row * whole->stride_a[1],
+                                             .offset_b = item * whole->stride_b[0] + column * whole->stride_b[2],
+                                             .offset_c = item * whole->stride_c[0] + row * whole->stride_c[1] + column,
+                                             .offset_bias = column};
+                TREAD_TRY(add_call(gemm, list, &tile, &offsets));
+            }
+    return TREAD_OK;
+}
+
+static void release_calls(call_list *list) {
+    for (int i = 0; i < list->n; i++)
+        tread_onednn_call_release(&list->calls[i]);
+    tread_free(list->calls);
+    *list = (call_list){0};
+}
+
+/* Which way, found from the descriptor of a first piece for one thread. */
+static tread_status keeps_bits(const tread_gemm *gemm, const tread_onednn_product *whole, bool *ret_keeps) {
+    tread_onednn_product piece = *whole;
+    piece.k = at_most(whole->k, PIECE_K);
+    dnnl_engine_t engine;
+    dnnl_primitive_desc_t desc;
+    dnnl_status_t status = tread_onednn_engine(&engine);
+    if (status != dnnl_success || (status = tread_onednn_describe(engine, &piece, &desc)) != dnnl_success)
+        return fail(gemm, status, "cannot plan");
+    const char *implementation = tread_onednn_implementation(desc);
+    *ret_keeps = strstr(implementation, "brg") != NULL && strstr(implementation, "avx512") != NULL;
+    dnnl_primitive_desc_destroy(desc);
+    return TREAD_OK;
+}
+
+static tread_status plan_calls(const tread_gemm *gemm, bool sum, call_list *list) {
+    tread_onednn_product whole = whole_product(&gemm->shape, sum);
+    bool keeps = false;
+    int before = swap_threads(1);
+    tread_status status = keeps_bits(gemm, &whole, &keeps);
+    if (status == TREAD_OK) {
+        swap_threads(keeps ? tread_context_threads(gemm->context) : 1);
+        status = keeps ? plan_pieces(gemm, &whole, list) : plan_tiles(gemm, &whole, list);
+    }
+    swap_threads(before);
+    if (status != TREAD_OK)
+        release_calls(list);
+    return status;
+}
+
+static tread_status onednn_create(tread_gemm *gemm) {
+    onednn_plan *plan = tread_calloc(1, sizeof *plan, "plan of a matrix product");
+    if (plan == NULL)
+        return TREAD_ERROR_MEMORY;
+    tread_status status = plan_calls(gemm, false, &plan->write);
+    if (status != TREAD_OK) {
+        tread_free(plan);
+        return status;
+    }
+    gemm->plan = plan;
+    return TREAD_OK;
+}
+
+static void onednn_destroy(tread_gemm *gemm) {
+    onednn_plan *plan = gemm->plan;
+    release_calls(&plan->write);
+    release_calls(&plan->add);
+    tread_free(plan);
+}
+
+static tread_status onednn_prepare_accumulate(tread_gemm *gemm) {
+    onednn_plan *plan = gemm->plan;
+    return plan_calls(gemm, true, &plan->add);
+}
+
+TREAD_KERNEL_BODY void relu_body(float *c, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        c[i] = c[i] < 0 ? 0 : c[i];
+}
+TREAD_KERNEL(relu, (float *c, int64_t n), (c, n))
+
+static void relu_range(void *argument, int64_t begin, int64_t end) {
+    TREAD_CALL(relu)((float *)argument + begin, end - begin);
+}
+
+typedef struct tile_run {
+    const call_list *list;
+    const float *a, *b, *bias;
+    float *c;
+    atomic_int failure; /* a dnnl_status_t */
+} tile_run;
+
+static void run_tiles(void *argument, int64_t begin, int64_t end) {
+    tile_run *run = argument;
+    int before = swap_threads(1);
+    for (int64_t i = begin; i < end; i++) {
+        dnnl_status_t status = tread_onednn_call_run(&run->list->calls[i], run->a, run->b, run->bias, run->c);
+        if (status != dnnl_success)
+            atomic_store(&run->failure, (int)status);
+    }
+    swap_threads(before);
+}
+
+static tread_status onednn_run(tread_gemm *gemm, const void *a, const void *b, const void *bias, void *c,
+                               bool accumulate) {
+    onednn_plan *plan = gemm->plan;
+    call_list *list = accumulate ? &plan->add : &plan->write;
+    dnnl_status_t status = dnnl_success;
+    if (list->tiled) {
+        tile_run run = {.list = list, .a = a, .b = b, .bias = bias, .c = c};
+        tread_parallel_for(gemm->context, list->n, list->products >= TILE_PRODUCTS / 2 ? 1 : list->n, 1, run_tiles,
+                           &run);
+        status = (dnnl_status_t)atomic_load(&run.failure);
+    } else {
+        int before = swap_threads(tread_context_threads(gemm->context));
+        for (int i = 0; i < list->n && status == dnnl_success; i++)
+            status = tread_onednn_call_run(&list->calls[i], a, b, bias, c);
+        swap_threads(before);
+    }
+    if (status != dnnl_success)
+        return fail(gemm, status, "failed to run");
+    if (gemm->shape.relu)
+        tread_parallel_for(gemm->context, gemm->shape.batch * gemm->shape.m * gemm->shape.n, RELU_GRAIN, 16, relu_range,
+                           c);
+    return TREAD_OK;
+}
+
+static const char *onednn_implementation(const tread_gemm *gemm) {
+    const onednn_plan *plan = gemm->plan;
+    return plan->write.implementation;
+}
+
+const tread_gemm_backend tread_gemm_onednn = {.create = onednn_create,
+                                              .destroy = onednn_destroy,
+                                              .prepare_accumulate = onednn_prepare_accumulate,
+                                              .run = onednn_run,
+                                              .implementation = onednn_implementation};

@@ -1,0 +1,54 @@
+/* oneDNN 2.x: descriptors by value, operation descriptors. */
+#include "core/dnn_onednn.h"
+
+static dnnl_status_t layout(dnnl_memory_desc_t *ret_layout, const int64_t extents[3], const int64_t strides[3]) {
+    /* Two dimensions wherever they do: implementations are chosen by it. (dnnl_dims_t has 12 entries.) */
+    int skip = extents[0] == 1 ? 1 : 0, rank = 3 - skip;
+    dnnl_dims_t dims = {0}, steps = {0};
+    for (int i = 0; i < rank; i++) {
+        dims[i] = extents[i + skip];
+        steps[i] = strides[i + skip];
+    }
+    return dnnl_memory_desc_init_by_strides(ret_layout, rank, dims, dnnl_f32, steps);
+}
+
+static dnnl_status_t attributes(const tread_onednn_product *product, dnnl_primitive_attr_t attr) {
+    dnnl_post_ops_t post_ops;
+    dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status != dnnl_success || (status = dnnl_post_ops_create(&post_ops)) != dnnl_success)
+        return status;
+    if (product->sum)
+        status = dnnl_post_ops_append_sum(post_ops, 1.0f);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_post_ops(attr, post_ops);
+    dnnl_post_ops_destroy(post_ops);
+    return status;
+}
+
+dnnl_status_t tread_onednn_describe(dnnl_engine_t engine, const tread_onednn_product *product,
+                                    dnnl_primitive_desc_t *ret_desc) {
+    const tread_onednn_product *p = product;
+    dnnl_memory_desc_t a, b, bias, c;
+    dnnl_matmul_desc_t operation;
+    dnnl_primitive_attr_t attr;
+    dnnl_status_t status = layout(&a, (int64_t[]){p->batch, p->m, p->k}, p->stride_a);
+    if (status == dnnl_success)
+        status = layout(&b, (int64_t[]){p->batch, p->k, p->n}, p->stride_b);
+    if (status == dnnl_success)
+        status = layout(&c, (int64_t[]){p->batch, p->m, p->n}, p->stride_c);
+    if (status == dnnl_success && p->bias) {
+        dnnl_dims_t dims = {1, 1, 1}, strides = {p->n, p->n, 1};
+        int rank = p->batch == 1 ? 2 : 3;
+        dims[rank - 1] = p->n;
+        strides[rank - 1] = 1;
+        status = dnnl_memory_desc_init_by_strides(&bias, rank, dims, dnnl_f32, strides);
+    }
+    if (status == dnnl_success)
+        status = dnnl_matmul_desc_init(&operation, &a, &b, p->bias ? &bias : NULL, &c);
+    if (status != dnnl_success || (status = dnnl_primitive_attr_create(&attr)) != dnnl_success)
+        return status;
+    if ((status = attributes(p, attr)) == dnnl_success)
+        status = dnnl_primitive_desc_create(ret_desc, &operation, attr, engine, NULL);
+    dnnl_primitive_attr_destroy(attr);
+    return status;
+}

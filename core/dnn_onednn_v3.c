@@ -1,0 +1,58 @@
+/* oneDNN 3.x: descriptors behind pointers, primitive descriptors made in one call. */
+#include "core/dnn_onednn.h"
+
+static dnnl_status_t layout(dnnl_memory_desc_t *ret_layout, const int64_t extents[3], const int64_t strides[3]) {
+    /* Two dimensions wherever they do: implementations are chosen by it. (dnnl_dims_t has 12 entries.) */
+    int skip = extents[0] == 1 ? 1 : 0, rank = 3 - skip;
+    dnnl_dims_t dims = {0}, steps = {0};
+    for (int i = 0; i < rank; i++) {
+        dims[i] = extents[i + skip];
+        steps[i] = strides[i + skip];
+    }
+    return dnnl_memory_desc_create_with_strides(ret_layout, rank, dims, dnnl_f32, steps);
+}
+
+static dnnl_status_t attributes(const tread_onednn_product *product, dnnl_primitive_attr_t attr) {
+    dnnl_post_ops_t post_ops;
+    dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status != dnnl_success || (status = dnnl_post_ops_create(&post_ops)) != dnnl_success)
+        return status;
+    if (product->sum)
+        status = dnnl_post_ops_append_sum(post_ops, 1.0f, 0, dnnl_data_type_undef);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_post_ops(attr, post_ops);
+    dnnl_post_ops_destroy(post_ops);
+    return status;
+}
+
+dnnl_status_t tread_onednn_describe(dnnl_engine_t engine, const tread_onednn_product *product,
+                                    dnnl_primitive_desc_t *ret_desc) {
+    const tread_onednn_product *p = product;
+    dnnl_memory_desc_t a = NULL, b = NULL, bias = NULL, c = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = layout(&a, (int64_t[]){p->batch, p->m, p->k}, p->stride_a);
+    if (status == dnnl_success)
+        status = layout(&b, (int64_t[]){p->batch, p->k, p->n}, p->stride_b);
+    if (status == dnnl_success)
+        status = layout(&c, (int64_t[]){p->batch, p->m, p->n}, p->stride_c);
+    if (status == dnnl_success && p->bias) {
+        dnnl_dims_t dims = {1, 1, 1}, strides = {p->n, p->n, 1};
+        int rank = p->batch == 1 ? 2 : 3;
+        dims[rank - 1] = p->n;
+        strides[rank - 1] = 1;
+        status = dnnl_memory_desc_create_with_strides(&bias, rank, dims, dnnl_f32, strides);
+    }
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_create(&attr);
+    if (status == dnnl_success)
+        status = attributes(p, attr);
+    if (status == dnnl_success)
+        status = dnnl_matmul_primitive_desc_create(ret_desc, engine, a, b, bias, c, attr);
+    if (attr != NULL)
+        dnnl_primitive_attr_destroy(attr);
+    dnnl_memory_desc_t layouts[4] = {a, b, bias, c};
+    for (int i = 0; i < 4; i++)
+        if (layouts[i] != NULL)
+            dnnl_memory_desc_destroy(layouts[i]);
+    return status;
+}

@@ -1,0 +1,238 @@
+#include "core/dnn.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/isa.h"
+#include "core/memory.h"
+#include "tests/test.h"
+
+/* Operands of one product. Values are k / 64 in [-1, 1), in both types. */
+typedef struct operands {
+    tread_gemm_shape shape;
+    size_t count_a, count_b, count_c;
+    void *a, *b, *bias, *c, *c_before;
+} operands;
+
+static uint32_t state = 1;
+static double draw(void) {
+    state = state * 1664525u + 1013904223u;
+    return (double)(int32_t)state / 2147483648.0;
+}
+
+static void *draw_array(tread_dtype dtype, size_t count) {
+    void *array = tread_alloc(count * tread_dtype_size(dtype), "a test");
+    for (size_t i = 0; i < count; i++)
+        if (dtype == TREAD_FLOAT32)
+            ((float *)array)[i] = (float)draw();
+        else
+            ((double *)array)[i] = draw();
+    return array;
+}
+
+static operands make_operands(tread_gemm_shape shape) {
+    size_t m = (size_t)shape.m, n = (size_t)shape.n, k = (size_t)shape.k, batch = (size_t)shape.batch;
+    operands x = {.shape = shape, .count_a = batch * m * k, .count_b = batch * k * n, .count_c = batch * m * n};
+    x.a = draw_array(shape.dtype, x.count_a);
+    x.b = draw_array(shape.dtype, x.count_b);
+    x.bias = draw_array(shape.dtype, n);
+    x.c_before = draw_array(shape.dtype, x.count_c);
+    x.c = draw_array(shape.dtype, x.count_c);
+    return x;
+}
+
+static void free_operands(operands *x) {
+    void *blocks[] = {x->a, x->b, x->bias, x->c, x->c_before};
+    for (size_t i = 0; i < 5; i++)
+        tread_free(blocks[i]);
+}
+
+/* c of x = the product, planned and run once, c holding c_before at first. */
+static void multiply(const tread_context *context, operands *x, bool accumulate) {
+    tread_gemm *gemm;
+    memcpy(x->c, x->c_before, x->count_c * tread_dtype_size(x->shape.dtype));
+    ck_assert_ok(tread_gemm_create(context, &x->shape, &gemm));
+    if (accumulate)
+        ck_assert_ok(tread_gemm_prepare_accumulate(gemm));
+    ck_assert_ok(tread_gemm_run(gemm, x->a, x->b, x->bias, x->c, accumulate));
+    tread_gemm_destroy(gemm);
+}
+
+/* The definition, one element at a time: sums in rising k with every product and sum rounded to REAL. */
+#define DEFINE_ELEMENT(REAL)                                                                                           \
+    static REAL element_##REAL(const operands *x, bool accumulate, int64_t item, int64_t i, int64_t j) {               \
+        const tread_gemm_shape *s = &x->shape;                                                                         \
+        const REAL *a = (const REAL *)x->a + item * s->m * s->k, *b = (const REAL *)x->b + item * s->k * s->n;         \
+        REAL sum = accumulate ? ((const REAL *)x->c_before)[(item * s->m + i) * s->n + j] : 0;                         \
+        for (int64_t p = 0; p < s->k; p++)                                                                             \
+            sum += a[s->transpose_a ? p * s->m + i : i * s->k + p] * b[s->transpose_b ? j * s->k + p : p * s->n + j];  \
+        if (s->bias)                                                                                                   \
+            sum += ((const REAL *)x->bias)[j];                                                                         \
+        return s->relu && sum < 0 ? 0 : sum;                                                                           \
+    }
+DEFINE_ELEMENT(float)
+DEFINE_ELEMENT(double)
+
+static void assert_equals_definition(const operands *x, bool accumulate) {
+    const tread_gemm_shape *s = &x->shape;
+    for (int64_t index = 0; index < (int64_t)x->count_c; index++) {
+        int64_t item = index / (s->m * s->n), i = index / s->n % s->m, j = index % s->n;
+        double expected = s->dtype == TREAD_FLOAT32 ? (double)element_float(x, accumulate, item, i, j)
+                                                    : element_double(x, accumulate, item, i, j);
+        double found = s->dtype == TREAD_FLOAT32 ? (double)((float *)x->c)[index] : ((double *)x->c)[index];
+        ck_assert_msg(found == expected, "%ldx%ldx%ld batch %ld %d%d%d%d%d, isa %s: [%ld, %ld, %ld] is %.17g, not %.17g",
+                      (long)s->m, (long)s->n, (long)s->k, (long)s->batch, s->transpose_a, s->transpose_b, s->bias,
+                      s->relu, accumulate, tread_isa_name(tread_isa_chosen()), (long)item, (long)i, (long)j, found, expected);
+    }
+}
+
+/* Shapes round the edges of tiles (4 and 8 rows, 4 to 32 columns), of a pass over k (256) and of the pass over panels. */
+static const int64_t extents[][4] = {{1, 1, 1, 1},   {1, 10, 784, 1},  {7, 3, 5, 3},      {8, 32, 256, 1},
+                                     {9, 33, 257, 1}, {32, 10, 128, 1}, {10, 128, 32, 1},  {17, 65, 600, 2},
+                                     {4, 8, 31, 5},   {5, 16, 2, 70},   {40, 1, 300, 1},   {3, 300, 1025, 1},
+                                     {33, 48, 100, 4}, {2, 4200, 300, 1}};
+
+static void check_all_variants(const tread_context *context, tread_dtype dtype) {
+    for (size_t e = 0; e < sizeof extents / sizeof *extents; e++)
+        for (int flags = 0; flags < 32; flags++) {
+            bool accumulate = flags & 16;
+            if (accumulate && flags & 12)
+                continue;
+            const int64_t *x = extents[e];
+            operands o = make_operands((tread_gemm_shape){dtype, x[0], x[1], x[2], x[3], flags & 1, flags & 2, flags & 4, flags & 8});
+            multiply(context, &o, accumulate);
+            assert_equals_definition(&o, accumulate);
+            free_operands(&o);
+        }
+}
+
+START_TEST(ref_sums_in_order_on_every_isa) {
+    tread_isa best = tread_isa_chosen();
+    for (int isa = 0; isa <= (int)best; isa++) {
+        tread_isa_use((tread_isa)isa);
+        check_all_variants(NULL, TREAD_FLOAT64);
+    }
+    tread_isa_use(best);
+}
+END_TEST
+
+START_TEST(no_k_gives_bias_and_no_elements_give_nothing) {
+    float bias[3] = {1, -2, NAN}, c[6] = {9, 9, 9, 9, 9, 9};
+    tread_gemm *gemm;
+    ck_assert_ok(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 2, .n = 3, .batch = 1, .bias = true, .relu = true}, &gemm));
+    ck_assert_ok(tread_gemm_run(gemm, NULL, NULL, bias, c, false));
+    ck_assert_str_eq(tread_gemm_implementation(gemm), "none");
+    for (int i = 0; i < 2; i++)
+        ck_assert(c[3 * i] == 1 && c[3 * i + 1] == 0 && isnan(c[3 * i + 2]));
+    tread_gemm_destroy(gemm);
+    ck_assert_ok(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 2, .n = 3, .batch = 1}, &gemm));
+    ck_assert_ok(tread_gemm_prepare_accumulate(gemm));
+    ck_assert_ok(tread_gemm_run(gemm, NULL, NULL, NULL, c, true));
+    ck_assert(c[0] == 1 && c[1] == 0);
+    ck_assert_ok(tread_gemm_run(gemm, NULL, NULL, NULL, c, false));
+    ck_assert(c[0] == 0 && c[5] == 0);
+    tread_gemm_destroy(gemm);
+    for (int flat = 0; flat < 2; flat++) {
+        ck_assert_ok(tread_gemm_create(NULL, &(tread_gemm_shape){.m = flat ? 0 : 2, .n = flat ? 2 : 0, .k = 4, .batch = 1}, &gemm));
+        ck_assert_ok(tread_gemm_run(gemm, NULL, NULL, NULL, NULL, false));
+        tread_gemm_destroy(gemm);
+    }
+    tread_gemm_destroy(NULL);
+}
+END_TEST
+
+START_TEST(wrong_calls_are_refused) {
+    tread_gemm *gemm = NULL;
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){TREAD_INT32, 1, 1, 1, 1, 0, 0, 0, 0}, &gemm), TREAD_ERROR_DTYPE, "int32");
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = -3, .n = 2, .k = 1, .batch = 1}, &gemm), TREAD_ERROR_SHAPE, "-3x2x1");
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = INT64_C(1) << 40, .n = INT64_C(1) << 30, .k = 1, .batch = 1}, &gemm),
+                    TREAD_ERROR_SHAPE, "too large");
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 1, .n = 1, .k = 1}, &gemm), TREAD_ERROR_SHAPE, "batch 0");
+    ck_assert_ptr_null(gemm);
+    for (int dtype = 0; dtype < 2; dtype++)
+        for (int relu = 0; relu < 2; relu++) {
+            tread_gemm_shape shape = {(tread_dtype)dtype, 3, 4, 5, 1, false, true, !relu, relu};
+            double a[15] = {0}, b[20] = {0}, c[12] = {0}, bias[4] = {0};
+            ck_assert_ok(tread_gemm_create(NULL, &shape, &gemm));
+            ck_assert_fails(tread_gemm_run(gemm, a, b, bias, c, true), TREAD_ERROR_STATE, "3x4x5 b^T");
+            ck_assert_fails(tread_gemm_prepare_accumulate(gemm), TREAD_ERROR_STATE, "cannot accumulate");
+            ck_assert_fails(tread_gemm_run(gemm, a, b, bias, c, true), TREAD_ERROR_STATE, "not prepared");
+            tread_gemm_destroy(gemm);
+        }
+}
+END_TEST
+
+static void check_nan(const tread_context *context, tread_dtype dtype, int64_t m, int64_t n, int64_t k) {
+    operands x = make_operands((tread_gemm_shape){dtype, m, n, k, 1, false, true, true, true});
+    if (dtype == TREAD_FLOAT32)
+        ((float *)x.a)[k] = NAN;
+    else
+        ((double *)x.a)[k] = NAN;
+    multiply(context, &x, false);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            double c = dtype == TREAD_FLOAT32 ? (double)((float *)x.c)[i * n + j] : ((double *)x.c)[i * n + j];
+            ck_assert_msg(i == 1 ? isnan(c) : c >= 0, "row %d has %g", (int)i, c);
+        }
+    free_operands(&x);
+}
+
+START_TEST(relu_keeps_nan) {
+    for (int dtype = 0; dtype < 2; dtype++) {
+        check_nan(NULL, (tread_dtype)dtype, 3, 4, 5);
+        check_nan(NULL, (tread_dtype)dtype, 64, 64, 64);
+        check_nan(NULL, (tread_dtype)dtype, 256, 300, 1500);
+    }
+}
+END_TEST
+
+static void check_failing_allocations(const tread_context *context, tread_gemm_shape shape) {
+    uint64_t live = tread_memory_live_blocks();
+    int failures = 0;
+    for (uint64_t k = 1;; k++, failures++) {
+        tread_gemm *gemm = NULL;
+        tread_memory_fail_at(k);
+        tread_status status = tread_gemm_create(context, &shape, &gemm);
+        if (status == TREAD_OK && (status = tread_gemm_prepare_accumulate(gemm)) != TREAD_OK) {
+            /* It is as it was, and may be prepared again. */
+            float a[1], c[1];
+            ck_assert_int_eq(tread_gemm_run(gemm, a, a, NULL, c, true), TREAD_ERROR_STATE);
+            ck_assert_ok(tread_gemm_prepare_accumulate(gemm));
+        }
+        bool failed = tread_memory_failed();
+        tread_memory_fail_at(0);
+        tread_gemm_destroy(gemm);
+        ck_assert_uint_eq(tread_memory_live_blocks(), live);
+        if (!failed) {
+            ck_assert_ok(status);
+            break;
+        }
+        ck_assert_int_eq(status, TREAD_ERROR_MEMORY);
+        ck_assert_ptr_nonnull(strstr(tread_last_error(), failures == 0 ? "a matrix product" : ""));
+    }
+    ck_assert_int_ge(failures, 3);
+}
+
+START_TEST(every_allocation_may_fail) {
+    check_failing_allocations(NULL, (tread_gemm_shape){TREAD_FLOAT64, 9, 40, 300, 2, false, true, false, false});
+    check_failing_allocations(NULL, (tread_gemm_shape){TREAD_FLOAT32, 64, 100, 2500, 1, false, true, false, false});
+    check_failing_allocations(NULL, (tread_gemm_shape){TREAD_FLOAT32, 300, 200, 2500, 1, true, false, false, false});
+}
+END_TEST
+
+START_TEST(running_takes_no_memory) {
+    for (int dtype = 0; dtype < 2; dtype++) {
+        operands x = make_operands((tread_gemm_shape){(tread_dtype)dtype, 70, 90, 1300, 1, false, true, false, true});
+        tread_gemm *gemm;
+        ck_assert_ok(tread_gemm_create(NULL, &x.shape, &gemm));
+        uint64_t calls = tread_memory_calls();
+        ck_assert_ok(tread_gemm_run(gemm, x.a, x.b, NULL, x.c, false));
+        ck_assert_uint_eq(tread_memory_calls(), calls);
+        tread_gemm_destroy(gemm);
+        free_operands(&x);
+    }
+}
+END_TEST
+
+TEST_MAIN("dnn", ref_sums_in_order_on_every_isa, no_k_gives_bias_and_no_elements_give_nothing, wrong_calls_are_refused,
+          relu_keeps_nan, every_allocation_may_fail, running_takes_no_memory)
