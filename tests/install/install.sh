@@ -1,0 +1,53 @@
+#!/bin/sh
+# install.sh SOURCE BUILD CC: installs into a temporary folder and builds each program of examples/ against that copy through
+# pkg-config, as a user would, with the shared and with the static library, and runs it.
+set -eu
+source=$(cd "$1" && pwd) build=$2 cc=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+complain() {
+    printf '%s\n' "$*"
+    failures=$((failures + 1))
+}
+
+DESTDIR=$work/copy meson install -C "$build" --no-rebuild >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+pc=$(find "$work/copy" -name tread.pc)
+[ -n "$pc" ] || { echo 'tread.pc was not installed'; exit 1; }
+PKG_CONFIG_PATH=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$work/copy PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
+export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_ALLOW_SYSTEM_CFLAGS
+libdir=$work/copy$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --variable=libdir tread)
+data=$(find "$work/copy" -path '*/share/tread/mnist' -type d)
+for file in "$libdir/libtread.so" "$libdir/libtread.a" "$data/train-images-idx3-ubyte.gz"; do
+    [ -f "$file" ] || complain "$file was not installed"
+done
+for header in "$source"/include/tread/*.h; do
+    [ -n "$(find "$work/copy" -path "*/include/tread/${header##*/}")" ] || complain "${header##*/} was not installed"
+done
+readelf -dW "$libdir/libtread.so" | grep -q NODELETE || complain 'libtread.so is not linked with -z nodelete'
+
+# TREAD_EXAMPLE_SHORT asks the long ones for a small run.
+export TREAD_DATA="$data" TREAD_EXAMPLE_SHORT=1
+build_and_run() { # NAME KIND LIBRARIES
+    # Words on purpose: these are lists of arguments.
+    # shellcheck disable=SC2046,SC2086
+    if ! $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 "$source/examples/$1.c" -o "$work/$1-$2" $(pkg-config --cflags tread) $3 \
+        >"$work/log" 2>&1; then
+        cat "$work/log"
+        complain "examples/$1.c does not build with the $2 library"
+    elif ! (cd "$work" && LD_LIBRARY_PATH=$libdir "./$1-$2") >"$work/log" 2>&1; then
+        cat "$work/log"
+        complain "examples/$1.c fails with the $2 library"
+    fi
+}
+count=0
+for file in "$source"/examples/*.c; do
+    [ -f "$file" ] || continue
+    name=$(basename "$file" .c)
+    build_and_run "$name" shared "$(pkg-config --libs tread)"
+    build_and_run "$name" static "$(pkg-config --static --libs tread | sed 's/-ltread\b/-l:libtread.a/')"
+    ! readelf -dW "$work/$name-static" 2>/dev/null | grep -q 'NEEDED.*libtread' || complain "$name-static is linked to the shared library"
+    count=$((count + 1))
+done
+[ "$count" -gt 0 ] || complain 'there is no examples/*.c'
+[ "$failures" = 0 ] && echo "$count examples built and ran, shared and static"
