@@ -3,13 +3,21 @@
 #define TREAD_TREAD_H
 
 #include <tread/context.h>
+#include <tread/data.h>
+#include <tread/field.h>
 #include <tread/gradcheck.h>
+#include <tread/lr_scheduler.h>
+#include <tread/metrics.h>
 #include <tread/ops.h>
+#include <tread/optimizer.h>
 #include <tread/parameter.h>
 #include <tread/random.h>
+#include <tread/state.h>
 #include <tread/status.h>
 #include <tread/tape.h>
 #include <tread/tensor.h>
+#include <tread/trainer.h>
 #include <tread/version.h>
+#include <tread/weights.h>
 
 #endif

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static char folder[64];
+static char folder[256];
 
 static void must(bool condition, const char *what) {
     if (!condition) {
@@ -18,7 +18,8 @@ static void must(bool condition, const char *what) {
 }
 
 const char *test_folder_create(void) {
-    strcpy(folder, "/tmp/tread_test_XXXXXX");
+    const char *parent = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/tread_test_XXXXXX", parent != NULL ? parent : P_tmpdir);
     must(mkdtemp(folder) != NULL, folder);
     return folder;
 }
