@@ -7,10 +7,17 @@
 #ifndef TREAD_CORE_ISA_H
 #define TREAD_CORE_ISA_H
 
+#include <tread/status.h>
+
 typedef enum tread_isa { TREAD_ISA_BASELINE, TREAD_ISA_AVX2, TREAD_ISA_AVX512, TREAD_ISA_COUNT } tread_isa;
 
-/* The best one that this CPU has, or the lower one that TREAD_ISA (baseline, avx2, avx512) names. */
+/* The best one that this CPU has. */
+tread_isa tread_isa_best(void);
+/* The best one, or the lower one that TREAD_ISA (baseline, avx2, avx512) names. */
 tread_isa tread_isa_chosen(void);
+/* TREAD_ERROR_ARGUMENT: TREAD_ISA names none of them, or one that this CPU lacks. For whoever makes a context: kernels
+ * cannot fail, and use the best one then. */
+tread_status tread_isa_check_environment(void);
 const char *tread_isa_name(tread_isa isa);
 /* For tests: use this one, if the CPU has it, from now on; returns what was in use before. */
 tread_isa tread_isa_use(tread_isa isa);

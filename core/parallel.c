@@ -15,6 +15,14 @@ int tread_parallel_openmp_version(void) {
 #endif
 }
 
+int tread_parallel_processors(void) {
+#if TREAD_HAVE_OPENMP
+    return omp_get_num_procs();
+#else
+    return 0;
+#endif
+}
+
 void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, int64_t align, tread_range_fn *body,
                         void *argument) {
     if (n <= 0)

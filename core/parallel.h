@@ -33,5 +33,7 @@ static inline int64_t tread_chunk_count(int64_t n) {
 
 /* Whether this build has OpenMP, and its version as a date (201511); 0 without. */
 int tread_parallel_openmp_version(void);
+/* The CPUs that OpenMP's runtime counted at its start, before OMP_PROC_BIND bound the first thread to one place; 0 without. */
+int tread_parallel_processors(void);
 
 #endif

@@ -32,8 +32,9 @@ typedef struct tread_context_options {
     uint64_t seed;         /* of initializers, dropout and samplers [0] */
     tread_log_fn log;      /* [NULL: messages are dropped] */
     void *log_data;
-    const char *trace;     /* file for the per-op time table, written when the context is destroyed;
-                              "-" is standard error. [NULL: from TREAD_TRACE, else no tracing] */
+    const char *trace;     /* file that the per-op time table is appended to when the context is destroyed (the default
+                              one's: when the process exits); "-" is standard error. [NULL: from TREAD_TRACE, else no
+                              tracing] */
 } tread_context_options;
 
 TREAD_API tread_context_options tread_context_defaults(void);
