@@ -6,8 +6,11 @@
 #include <tread/data.h>
 #include <tread/field.h>
 #include <tread/gradcheck.h>
+#include <tread/init.h>
 #include <tread/lr_scheduler.h>
 #include <tread/metrics.h>
+#include <tread/models.h>
+#include <tread/module.h>
 #include <tread/ops.h>
 #include <tread/optimizer.h>
 #include <tread/parameter.h>

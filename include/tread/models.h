@@ -1,0 +1,30 @@
+/* Layer: models. Whole models. */
+#ifndef TREAD_MODELS_H
+#define TREAD_MODELS_H
+
+#include <tread/module.h>
+
+TREAD_BEGIN_DECLS
+
+/* A multilayer perceptron: for each hidden size a linear layer, layer_norm where wanted, the activation, dropout where
+ * p > 0; then a linear layer of n_outputs. A tread_sequential of those, with its names: "0.weight", "0.bias",
+ * "2.weight", ... */
+typedef struct tread_mlp_options {
+    size_t size;                 /* sizeof, set by tread_mlp_defaults() */
+    int64_t n_inputs;            /* >= 1; must be given */
+    const int64_t *hidden;       /* n_hidden sizes, each >= 1; read during the call [NULL] */
+    size_t n_hidden;             /* [0: one linear layer] */
+    int64_t n_outputs;           /* >= 1; must be given */
+    tread_activation activation; /* [TREAD_ACTIVATION_RELU] */
+    double dropout;              /* p, in [0, 1) [0] */
+    bool layer_norm;             /* eps 1e-5, affine [false] */
+    bool bias;                   /* of the linear layers [true] */
+} tread_mlp_options;
+TREAD_API tread_mlp_options tread_mlp_defaults(void);
+
+/* NULL: TREAD_ERROR_ARGUMENT (a field out of its range is named), TREAD_ERROR_SHAPE, TREAD_ERROR_MEMORY. */
+TREAD_API tread_module *tread_mlp(tread_context *context, const tread_mlp_options *options);
+
+TREAD_END_DECLS
+
+#endif
