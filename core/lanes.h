@@ -1,5 +1,5 @@
-/* Layer: core. Sums whose bits depend on neither vector width nor threads: in double, over 16 lanes (term i goes to lane
- * i mod 16), folded in a fixed tree. gcc keeps the lanes in vector registers. */
+/* Layer: core. Sums whose bits depend on neither vector width nor threads: in double, over 16 lanes (term i goes to
+ * lane i mod 16), folded in a fixed tree. gcc keeps the lanes in vector registers. */
 #ifndef TREAD_CORE_LANES_H
 #define TREAD_CORE_LANES_H
 
@@ -17,20 +17,20 @@ static inline __attribute__((always_inline)) double tread_lanes_fold(double *lan
 
 /* result = sum of term over i in [0, n), term being an expression in i: TREAD_LANE_SUM(total, n, i, x[i] * y[i]).
  * Arrays in term should be restrict pointers. */
-#define TREAD_LANE_SUM(result, n, i, term)                                                                           \
-    do {                                                                                                             \
-        double lanes_[TREAD_LANES] = {0};                                                                            \
-        const int64_t n_ = (n), whole_ = n_ / TREAD_LANES * TREAD_LANES;                                             \
-        for (int64_t block_ = 0; block_ < whole_; block_ += TREAD_LANES)                                             \
-            for (int lane_ = 0; lane_ < TREAD_LANES; lane_++) {                                                      \
-                const int64_t i = block_ + lane_;                                                                    \
-                lanes_[lane_] += (double)(term);                                                                     \
-            }                                                                                                        \
-        for (int lane_ = 0; lane_ < (int)(n_ - whole_); lane_++) {                                                   \
-            const int64_t i = whole_ + lane_;                                                                        \
-            lanes_[lane_] += (double)(term);                                                                         \
-        }                                                                                                            \
-        (result) = tread_lanes_fold(lanes_);                                                                         \
+#define TREAD_LANE_SUM(result, n, i, term)                                                                             \
+    do {                                                                                                               \
+        double lanes_[TREAD_LANES] = {0};                                                                              \
+        const int64_t n_ = (n), whole_ = n_ / TREAD_LANES * TREAD_LANES;                                               \
+        for (int64_t block_ = 0; block_ < whole_; block_ += TREAD_LANES)                                               \
+            for (int lane_ = 0; lane_ < TREAD_LANES; lane_++) {                                                        \
+                const int64_t i = block_ + lane_;                                                                      \
+                lanes_[lane_] += (double)(term);                                                                       \
+            }                                                                                                          \
+        for (int lane_ = 0; lane_ < (int)(n_ - whole_); lane_++) {                                                     \
+            const int64_t i = whole_ + lane_;                                                                          \
+            lanes_[lane_] += (double)(term);                                                                           \
+        }                                                                                                              \
+        (result) = tread_lanes_fold(lanes_);                                                                           \
     } while (0)
 
 #endif

@@ -11,8 +11,6 @@
 
 #include "core/math.h"
 
-#define TREAD_SCALAR static inline __attribute__((always_inline))
-
 #define REAL float
 #define T(name) name##_f32
 #include "core/scalar_body.h"
