@@ -1,0 +1,53 @@
+/* Layer: engine. The safetensors format: eight bytes, little end first, with the length of the header; the header, a
+ * JSON object of name: {"dtype", "shape", "data_offsets": [begin, end]} and "__metadata__", an object of strings,
+ * padded with spaces; then the values, little end first, where the offsets count from. */
+#ifndef TREAD_ENGINE_SAFETENSORS_H
+#define TREAD_ENGINE_SAFETENSORS_H
+
+#include <jansson.h>
+#include <tread/tensor.h>
+
+#define TREAD_SAFETENSORS_MAX_HEADER 100000000 /* the limit of the reference implementation */
+
+typedef struct tread_named_tensor {
+    const char *name;
+    const tread_tensor *tensor;
+} tread_named_tensor;
+
+/* Writes the tensors in order, through file_writer.h. metadata: an object of strings, or NULL; not taken.
+ * TREAD_ERROR_ARGUMENT (a name twice, not UTF-8, or reserved), TREAD_ERROR_IO, TREAD_ERROR_MEMORY. */
+tread_status tread_safetensors_write(const char *path, const tread_named_tensor *tensors, size_t n,
+                                     const json_t *metadata);
+
+typedef struct tread_safetensors_entry {
+    const char *name;      /* owned by the file's header, as is type_name */
+    const char *type_name; /* "F32" */
+    int dtype;             /* a tread_dtype, or -1 for one that Tread has not */
+    int rank;              /* -1: more than TREAD_MAX_RANK, and shape is not set */
+    int64_t shape[TREAD_MAX_RANK];
+    uint64_t begin, end; /* offsets in the data */
+} tread_safetensors_entry;
+
+typedef struct tread_safetensors {
+    const char *path; /* the caller's */
+    int fd;
+    json_t *header;
+    json_t *metadata;                 /* NULL where there is none; owned by header */
+    tread_safetensors_entry *entries; /* in the order of the data */
+    tread_safetensors_entry **by_name;
+    size_t n;
+    uint64_t data_start, data_bytes;
+} tread_safetensors;
+
+/* Opens and checks everything but the values: header length and JSON, no key twice, known types, shapes that do not
+ * overflow and agree with the offsets, offsets that tile the data exactly, metadata of strings alone. On failure
+ * nothing is left open. TREAD_ERROR_IO, TREAD_ERROR_FORMAT, TREAD_ERROR_MEMORY. */
+tread_status tread_safetensors_open(tread_safetensors *file, const char *path);
+void tread_safetensors_close(tread_safetensors *file);
+
+const tread_safetensors_entry *tread_safetensors_find(const tread_safetensors *file,
+                                                      const char *name); /* NULL: absent */
+/* Reads the values of an entry: end - begin bytes. TREAD_ERROR_IO, TREAD_ERROR_FORMAT (the file became shorter). */
+tread_status tread_safetensors_read(const tread_safetensors *file, const tread_safetensors_entry *entry, void *to);
+
+#endif

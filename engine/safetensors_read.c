@@ -1,0 +1,249 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "core/tensor.h"
+#include "engine/safetensors.h"
+
+typedef unsigned long long ull;
+
+#define BAD(file, format, ...) tread_fail(TREAD_ERROR_FORMAT, "%s: " format, (file)->path, __VA_ARGS__)
+
+/* Types of the format, with the bytes an element. */
+static const struct {
+    const char *name;
+    int dtype;
+    int bytes;
+} types[] = {
+    {"F32", TREAD_FLOAT32, 4},
+    {"F64", TREAD_FLOAT64, 8},
+    {"I32", TREAD_INT32, 4},
+    {"U8", TREAD_UINT8, 1},
+    {"BF16", -1, 2},
+    {"F16", -1, 2},
+    {"F8_E4M3", -1, 1},
+    {"F8_E5M2", -1, 1},
+    {"BOOL", -1, 1},
+    {"I8", -1, 1},
+    {"I16", -1, 2},
+    {"U16", -1, 2},
+    {"U32", -1, 4},
+    {"I64", -1, 8},
+    {"U64", -1, 8},
+};
+
+static tread_status read_at(const tread_safetensors *file, uint64_t offset, void *to, size_t n) {
+    char *bytes = to;
+    while (n > 0) {
+        ssize_t got = pread(file->fd, bytes, n < (1u << 30) ? n : 1u << 30, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return tread_fail(TREAD_ERROR_IO, "%s: cannot read: %s", file->path, strerror(errno));
+        if (got == 0)
+            return BAD(file, "truncated: it ends after %llu bytes, %zu more were expected", (ull)offset, n);
+        bytes += got;
+        offset += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return TREAD_OK;
+}
+
+static tread_status parse_header(tread_safetensors *file, const char *text, size_t n) {
+    json_error_t error;
+    if (text[0] != '{')
+        return BAD(file, "not a safetensors file: the header begins with byte %02x, expected '{'", (uint8_t)text[0]);
+    file->header = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    if (file->header == NULL)
+        return json_error_code(&error) == json_error_out_of_memory
+                   ? tread_fail(TREAD_ERROR_MEMORY, "%s: out of memory for the header", file->path)
+                   : BAD(file, "the header is not JSON: byte %d: %s", error.position, error.text);
+    return TREAD_OK;
+}
+
+static tread_status read_header(tread_safetensors *file) {
+    struct stat status;
+    uint8_t bytes[8];
+    uint64_t length = 0;
+    if (fstat(file->fd, &status) != 0)
+        return tread_fail(TREAD_ERROR_IO, "%s: cannot stat: %s", file->path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return tread_fail(TREAD_ERROR_IO, "%s: is not a regular file", file->path);
+    uint64_t size = (uint64_t)status.st_size;
+    if (size < 8 + 2)
+        return BAD(file, "not a safetensors file: %llu bytes, expected at least 10", (ull)size);
+    TREAD_TRY(read_at(file, 0, bytes, sizeof bytes));
+    for (int i = 0; i < 8; i++)
+        length |= (uint64_t)bytes[i] << 8 * i;
+    if (length < 2 || length > TREAD_SAFETENSORS_MAX_HEADER)
+        return BAD(file, "not a safetensors file: header of %llu bytes, expected 2 to %d", (ull)length,
+                   TREAD_SAFETENSORS_MAX_HEADER);
+    if (length > size - 8)
+        return BAD(file, "truncated: header of %llu bytes in a file of %llu", (ull)length, (ull)size);
+    file->data_start = 8 + length;
+    file->data_bytes = size - file->data_start;
+    char *text = tread_alloc((size_t)length, "header of a file");
+    if (text == NULL)
+        return TREAD_ERROR_MEMORY;
+    tread_status result = read_at(file, 8, text, (size_t)length);
+    if (result == TREAD_OK)
+        result = parse_header(file, text, (size_t)length);
+    tread_free(text);
+    return result;
+}
+
+static tread_status check_metadata(const tread_safetensors *file) {
+    const char *key;
+    json_t *value;
+    if (file->metadata != NULL && !json_is_object(file->metadata))
+        return BAD(file, "%s is not an object", "__metadata__");
+    json_object_foreach(file->metadata, key, value) {
+        if (!json_is_string(value))
+            return BAD(file, "__metadata__: %s is not a string", key);
+    }
+    return TREAD_OK;
+}
+
+/* The number of bytes that shape and type need, and the shape. */
+static tread_status parse_shape(const tread_safetensors *file, tread_safetensors_entry *entry, const json_t *shape,
+                                int element, uint64_t *ret_bytes) {
+    uint64_t bytes = (uint64_t)element;
+    size_t rank = json_array_size(shape);
+    if (!json_is_array(shape))
+        return BAD(file, "%s: shape is missing, or not an array", entry->name);
+    for (size_t i = 0; i < rank; i++) {
+        const json_t *extent = json_array_get(shape, i);
+        if (!json_is_integer(extent) || json_integer_value(extent) < 0)
+            return BAD(file, "%s: shape[%zu] is not a whole number from 0", entry->name, i);
+        if (__builtin_mul_overflow(bytes, (uint64_t)json_integer_value(extent), &bytes))
+            return BAD(file, "%s: the shape overflows", entry->name);
+        if (rank <= TREAD_MAX_RANK)
+            entry->shape[i] = json_integer_value(extent);
+    }
+    entry->rank = rank <= TREAD_MAX_RANK ? (int)rank : -1;
+    *ret_bytes = bytes;
+    return TREAD_OK;
+}
+
+static tread_status parse_offsets(const tread_safetensors *file, tread_safetensors_entry *entry, const json_t *offsets,
+                                  uint64_t bytes) {
+    const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
+        json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
+        return BAD(file, "%s: data_offsets are not two whole numbers from 0 in order", entry->name);
+    entry->begin = (uint64_t)json_integer_value(begin);
+    entry->end = (uint64_t)json_integer_value(end);
+    if (entry->end > file->data_bytes)
+        return BAD(file, "%s: data_offsets end at %llu, the file has %llu bytes of data", entry->name, (ull)entry->end,
+                   (ull)file->data_bytes);
+    if (entry->end - entry->begin != bytes)
+        return BAD(file, "%s: %llu bytes of data, its shape and type need %llu", entry->name,
+                   (ull)(entry->end - entry->begin), (ull)bytes);
+    return TREAD_OK;
+}
+
+static tread_status parse_entry(const tread_safetensors *file, const char *name, const json_t *value,
+                                tread_safetensors_entry *entry) {
+    const char *type = json_string_value(json_object_get(value, "dtype"));
+    entry->name = name;
+    if (!json_is_object(value) || json_object_size(value) != 3)
+        return BAD(file, "%s: is not an object of dtype, shape and data_offsets", name);
+    if (type == NULL)
+        return BAD(file, "%s: dtype is missing, or not a string", name);
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, type) == 0) {
+            uint64_t bytes = 0;
+            entry->dtype = types[i].dtype;
+            entry->type_name = types[i].name;
+            TREAD_TRY(parse_shape(file, entry, json_object_get(value, "shape"), types[i].bytes, &bytes));
+            return parse_offsets(file, entry, json_object_get(value, "data_offsets"), bytes);
+        }
+    return BAD(file, "%s: unknown dtype %s", name, type);
+}
+
+static int compare_offsets(const void *a, const void *b) {
+    const tread_safetensors_entry *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+static int compare_names(const void *a, const void *b) {
+    const tread_safetensors_entry *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static tread_status check_tiling(const tread_safetensors *file) {
+    uint64_t end = 0;
+    for (size_t i = 0; i < file->n; i++) {
+        if (file->entries[i].begin != end)
+            return BAD(file, "%s: data begins at %llu, the tensor before it ends at %llu", file->entries[i].name,
+                       (ull)file->entries[i].begin, (ull)end);
+        end = file->entries[i].end;
+    }
+    if (end != file->data_bytes)
+        return BAD(file, "%llu bytes of data, the tensors need %llu", (ull)file->data_bytes, (ull)end);
+    return TREAD_OK;
+}
+
+static tread_status parse_entries(tread_safetensors *file) {
+    const char *name;
+    json_t *value;
+    file->metadata = json_object_get(file->header, "__metadata__");
+    TREAD_TRY(check_metadata(file));
+    size_t n = json_object_size(file->header) - (file->metadata != NULL);
+    file->entries = tread_calloc(n, sizeof *file->entries, "tensors of a file");
+    file->by_name = file->entries == NULL ? NULL : tread_calloc(n, sizeof(void *), "tensors of a file");
+    if (file->by_name == NULL)
+        return TREAD_ERROR_MEMORY;
+    json_object_foreach(file->header, name, value) {
+        if (value == file->metadata)
+            continue;
+        TREAD_TRY(parse_entry(file, name, value, &file->entries[file->n]));
+        file->n++;
+    }
+    if (n > 0)
+        qsort(file->entries, n, sizeof *file->entries, compare_offsets);
+    for (size_t i = 0; i < n; i++)
+        file->by_name[i] = &file->entries[i];
+    if (n > 0)
+        qsort(file->by_name, n, sizeof *file->by_name, compare_names);
+    return check_tiling(file);
+}
+
+tread_status tread_safetensors_open(tread_safetensors *file, const char *path) {
+    *file = (tread_safetensors){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (file->fd < 0)
+        return tread_fail(TREAD_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
+    tread_status status = read_header(file);
+    if (status == TREAD_OK)
+        status = parse_entries(file);
+    if (status != TREAD_OK)
+        tread_safetensors_close(file);
+    return status;
+}
+
+void tread_safetensors_close(tread_safetensors *file) {
+    if (file->fd >= 0)
+        close(file->fd);
+    json_decref(file->header);
+    tread_free(file->entries);
+    tread_free(file->by_name);
+    *file = (tread_safetensors){.fd = -1};
+}
+
+const tread_safetensors_entry *tread_safetensors_find(const tread_safetensors *file, const char *name) {
+    const tread_safetensors_entry key = {.name = name}, *key_address = &key;
+    tread_safetensors_entry *const *found =
+        file->n == 0 ? NULL : bsearch(&key_address, file->by_name, file->n, sizeof *file->by_name, compare_names);
+    return found == NULL ? NULL : *found;
+}
+
+tread_status tread_safetensors_read(const tread_safetensors *file, const tread_safetensors_entry *entry, void *to) {
+    return read_at(file, file->data_start + entry->begin, to, (size_t)(entry->end - entry->begin));
+}
