@@ -32,6 +32,7 @@ struct tread_tensor {
     bool requires_grad;
     tread_grad_state grad_state;
     tread_tensor *grad; /* leaves: the gradient's tensor, made by tread_tensor_ensure_grad */
+    bool touched;       /* leaves: scratch of tread_backward, false between calls */
     uint32_t version;   /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale values */
 
     /* Autograd's marks; NULL and 0 in every tensor that is not on a tape. */
