@@ -10,6 +10,7 @@
 #ifndef TREAD_OPS_H
 #define TREAD_OPS_H
 
+#include <tread/activation.h>
 #include <tread/tape.h>
 
 TREAD_BEGIN_DECLS
@@ -50,17 +51,6 @@ TREAD_API tread_tensor *tread_max_axis(tread_tape *tape, tread_tensor *x, int ax
 /* --- Matrix products --- */
 /* (..., m, k) x (k, n) -> (..., m, n); or (..., m, k) x (..., k, n) with equal leading axes. */
 TREAD_API tread_tensor *tread_matmul(tread_tape *tape, tread_tensor *a, tread_tensor *b);
-
-typedef enum tread_activation {
-    TREAD_ACTIVATION_NONE = 0,
-    TREAD_ACTIVATION_RELU,
-    TREAD_ACTIVATION_LEAKY_RELU, /* slope 0.01 */
-    TREAD_ACTIVATION_GELU,
-    TREAD_ACTIVATION_SILU,
-    TREAD_ACTIVATION_TANH,
-    TREAD_ACTIVATION_SIGMOID,
-} tread_activation;
-#define TREAD_ACTIVATION_COUNT 7
 
 /* activation(x w^T + b), in one operation: x (..., in), w (out, in), b (out) or NULL -> (..., out). */
 TREAD_API tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, tread_tensor *b,

@@ -1,0 +1,68 @@
+/* Layer: core. Included by kernels_linear.c once for each float type; no guard on purpose. */
+
+/* kind is a constant in every copy, so that the switch is gone from the loop. */
+TREAD_KERNEL_BODY REAL T(value)(tread_activation kind, REAL z) {
+    switch (kind) {
+    case TREAD_ACTIVATION_RELU: return T(tread_relu)(z);
+    case TREAD_ACTIVATION_LEAKY_RELU: return T(tread_leaky_relu)(z, (REAL)LEAKY_SLOPE);
+    case TREAD_ACTIVATION_GELU: return T(tread_gelu)(z);
+    case TREAD_ACTIVATION_SILU: return T(tread_silu)(z);
+    case TREAD_ACTIVATION_TANH: return T(tread_tanh)(z);
+    case TREAD_ACTIVATION_SIGMOID: return T(tread_sigmoid)(z);
+    case TREAD_ACTIVATION_NONE: break;
+    }
+    return z;
+}
+
+/* s is z or y, as tread_activation_keeps_input() says. */
+TREAD_KERNEL_BODY REAL T(derivative)(tread_activation kind, REAL s) {
+    switch (kind) {
+    case TREAD_ACTIVATION_RELU: return T(tread_relu_grad)(s, s);
+    case TREAD_ACTIVATION_LEAKY_RELU: return T(tread_leaky_relu_grad)(s, s, (REAL)LEAKY_SLOPE);
+    case TREAD_ACTIVATION_GELU: return T(tread_gelu_grad)(s, s);
+    case TREAD_ACTIVATION_SILU: return T(tread_silu_grad)(s, s);
+    case TREAD_ACTIVATION_TANH: return T(tread_tanh_grad)(s, s);
+    case TREAD_ACTIVATION_SIGMOID: return T(tread_sigmoid_grad)(s, s);
+    case TREAD_ACTIVATION_NONE: break;
+    }
+    return (REAL)1;
+}
+
+TREAD_KERNEL_BODY void T(forward)(tread_activation kind, const forward_job *job, int64_t begin, int64_t end) {
+    const REAL *z = job->z; /* may be y */
+    REAL *y = job->y;
+#pragma omp simd
+    for (int64_t i = begin; i < end; i++)
+        y[i] = T(value)(kind, z[i]);
+}
+
+/* Columns [first, first + width): a constant width keeps the sums in registers. */
+TREAD_KERNEL_BODY void T(backward_strip)(tread_activation kind, const backward_job *job, int64_t first, int width) {
+    const REAL *restrict saved = job->saved, *restrict dy = job->dy;
+    REAL *restrict dz = job->dz, *restrict db = job->db;
+    double sums[STRIP] = {0};
+    for (int64_t row = 0; row < job->rows; row++) {
+        int64_t at = row * job->columns + first;
+        if (kind == TREAD_ACTIVATION_NONE) {
+            for (int i = 0; i < width; i++)
+                sums[i] += (double)dy[at + i];
+            continue;
+        }
+        for (int i = 0; i < width; i++) {
+            REAL g = dy[at + i] * T(derivative)(kind, saved[at + i]);
+            dz[at + i] = g;
+            sums[i] += (double)g;
+        }
+    }
+    if (db != NULL)
+        for (int i = 0; i < width; i++)
+            db[first + i] = (REAL)sums[i];
+}
+
+TREAD_KERNEL_BODY void T(backward)(tread_activation kind, const backward_job *job, int64_t begin, int64_t end) {
+    int64_t first = begin;
+    for (; first + STRIP <= end; first += STRIP)
+        T(backward_strip)(kind, job, first, STRIP);
+    if (first < end)
+        T(backward_strip)(kind, job, first, (int)(end - first));
+}
