@@ -6,7 +6,9 @@
 
 /* In the order of tread/ops.h; each is a `const tread_op tread_op_NAME` in the file of its family. */
 #define TREAD_OPS(X)                                                                                            \
-    X(detach)
+    X(detach)                                                                                                   \
+    X(matmul)                                                                                                   \
+    X(linear)
 
 #define TREAD_DECLARE_OP(name) extern const tread_op tread_op_##name;
 TREAD_OPS(TREAD_DECLARE_OP)
