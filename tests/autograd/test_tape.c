@@ -42,7 +42,7 @@ START_TEST(a_tensor_of_an_older_step_is_refused_for_seven_steps) {
         ck_assert_int_eq(tread_tape_status(tape), TREAD_ERROR_STATE);
         ck_assert_ptr_nonnull(strstr(tread_tape_error(tape), "matmul: input 1 is stale"));
         double value;
-        ck_assert_fails(tread_tensor_item(old, &value), TREAD_ERROR_SHAPE, "");
+        ck_assert_fails(tread_tensor_item(old, &value), TREAD_ERROR_STATE, "step");
     }
     tread_tensor_destroy(w);
     tread_tape_destroy(tape);
