@@ -2,6 +2,7 @@
 #ifndef TREAD_TREAD_H
 #define TREAD_TREAD_H
 
+#include <tread/activation.h>
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>

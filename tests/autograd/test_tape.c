@@ -214,6 +214,7 @@ START_TEST(nothing_is_allocated_after_the_first_step_of_each_shape) {
         step(tape, full, w, b, true);
         step(tape, full, w, b, true); /* adds to gradients: plans that too */
         step(tape, last, w, b, true);
+        step(tape, last, w, b, true);
         bool before = tread_set_grad_enabled(false);
         step(tape, full, w, b, false);
         tread_set_grad_enabled(before);
