@@ -5,10 +5,36 @@
 #include "autograd/op.h"
 
 /* In the order of tread/ops.h; each is a `const tread_op tread_op_NAME` in the file of its family. */
-#define TREAD_OPS(X)                                                                                            \
-    X(detach)                                                                                                   \
-    X(matmul)                                                                                                   \
-    X(linear)
+#define TREAD_OPS(X)                                                                                                   \
+    X(add)                                                                                                             \
+    X(sub)                                                                                                             \
+    X(mul)                                                                                                             \
+    X(div)                                                                                                             \
+    X(neg)                                                                                                             \
+    X(exp)                                                                                                             \
+    X(log)                                                                                                             \
+    X(sqrt)                                                                                                            \
+    X(square)                                                                                                          \
+    X(abs)                                                                                                             \
+    X(clamp)                                                                                                           \
+    X(relu)                                                                                                            \
+    X(leaky_relu)                                                                                                      \
+    X(gelu)                                                                                                            \
+    X(silu)                                                                                                            \
+    X(tanh)                                                                                                            \
+    X(sigmoid)                                                                                                         \
+    X(sum)                                                                                                             \
+    X(mean)                                                                                                            \
+    X(sum_axis)                                                                                                        \
+    X(mean_axis)                                                                                                       \
+    X(max_axis)                                                                                                        \
+    X(matmul)                                                                                                          \
+    X(linear)                                                                                                          \
+    X(reshape)                                                                                                         \
+    X(transpose)                                                                                                       \
+    X(concat)                                                                                                          \
+    X(slice)                                                                                                           \
+    X(detach)
 
 #define TREAD_DECLARE_OP(name) extern const tread_op tread_op_##name;
 TREAD_OPS(TREAD_DECLARE_OP)

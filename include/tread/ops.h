@@ -44,7 +44,7 @@ TREAD_API tread_tensor *tread_dropout(tread_tape *tape, tread_tensor *x, double 
 TREAD_API tread_tensor *tread_sum(tread_tape *tape, tread_tensor *x);  /* scalar */
 TREAD_API tread_tensor *tread_mean(tread_tape *tape, tread_tensor *x); /* scalar; no elements: TREAD_ERROR_SHAPE */
 TREAD_API tread_tensor *tread_sum_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis);
-TREAD_API tread_tensor *tread_mean_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis);
+TREAD_API tread_tensor *tread_mean_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis); /* extent 0: TREAD_ERROR_SHAPE */
 /* The largest along axis (NaN if any is); the gradient goes to the first of equals. Extent 0: TREAD_ERROR_SHAPE. */
 TREAD_API tread_tensor *tread_max_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis);
 
