@@ -67,7 +67,7 @@ static int find_mount(const char *root, int version, hierarchy *h) {
     return found;
 }
 
-/* The limit of one folder in CPUs, 0 for none. */
+/* The limit of one folder in CPUs, 0 or less for none. */
 static double read_limit(const char *root, const char *folder, int version) {
     char path[3 * LINE_BYTES], text[64];
     double quota = 0, period = 0;
@@ -86,7 +86,7 @@ static double read_limit(const char *root, const char *folder, int version) {
     }
     if (n == 2)
         quota = strtod(text, NULL); /* "max" gives 0, v1's "none" is -1 */
-    return quota > 0 && period > 0 ? quota / period : 0;
+    return period > 0 ? quota / period : 0;
 }
 
 /* The least limit from our group up to the one that is mounted. */

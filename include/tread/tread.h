@@ -8,6 +8,7 @@
 #include <tread/field.h>
 #include <tread/gradcheck.h>
 #include <tread/init.h>
+#include <tread/info.h>
 #include <tread/lr_scheduler.h>
 #include <tread/metrics.h>
 #include <tread/models.h>
