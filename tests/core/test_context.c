@@ -130,7 +130,7 @@ START_TEST(log_lines_reach_the_callback) {
 END_TEST
 
 START_TEST(every_allocation_may_fail) {
-    char file[] = "/tmp/tread-context-XXXXXX";
+    char file[] = P_tmpdir "/tread-context-XXXXXX";
     close(mkstemp(file));
     tread_context_options options = tread_context_defaults();
     options.trace = file;

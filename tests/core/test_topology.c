@@ -12,7 +12,7 @@
 static char root[64];
 
 static void begin_machine(void) {
-    strcpy(root, "/tmp/tread-topology-XXXXXX");
+    strcpy(root, P_tmpdir "/tread-topology-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(root));
 }
 

@@ -11,7 +11,7 @@
 static char file[64], text[65536];
 
 static void begin_file(void) {
-    strcpy(file, "/tmp/tread-trace-XXXXXX");
+    strcpy(file, P_tmpdir "/tread-trace-XXXXXX");
     close(mkstemp(file));
 }
 
