@@ -23,6 +23,7 @@
     X(silu)                                                                                                            \
     X(tanh)                                                                                                            \
     X(sigmoid)                                                                                                         \
+    X(dropout)                                                                                                         \
     X(sum)                                                                                                             \
     X(mean)                                                                                                            \
     X(sum_axis)                                                                                                        \
@@ -30,10 +31,19 @@
     X(max_axis)                                                                                                        \
     X(matmul)                                                                                                          \
     X(linear)                                                                                                          \
+    X(softmax)                                                                                                         \
+    X(log_softmax)                                                                                                     \
+    X(layer_norm)                                                                                                      \
     X(reshape)                                                                                                         \
     X(transpose)                                                                                                       \
     X(concat)                                                                                                          \
     X(slice)                                                                                                           \
+    X(cross_entropy)                                                                                                   \
+    X(nll)                                                                                                             \
+    X(mse)                                                                                                             \
+    X(l1)                                                                                                              \
+    X(huber)                                                                                                           \
+    X(bce_with_logits)                                                                                                 \
     X(detach)
 
 #define TREAD_DECLARE_OP(name) extern const tread_op tread_op_##name;
