@@ -286,10 +286,9 @@ TREAD_KERNEL_BODY double tread_erf_small_f64(double a) {
     p = p * z + 0x1.06eba8214db69p-3;
     return a + a * p;
 }
-TREAD_KERNEL_BODY double tread_erf_f64(double x) {
-    double a = tread_copy_sign_f64(x, 1.0);
-    double capped = a > 6.0 ? 6.0 : a; /* 1 from 5.92 on */
-    double t = (capped - 2.0) / (capped + 2.0);
+/* erfc(a) for a in [1, 6]: relative accuracy. */
+TREAD_KERNEL_BODY double tread_erfc_tail_f64(double a) {
+    double t = (a - 2.0) / (a + 2.0);
     double p = 0x1.6a7da05c866p-23;
     p = p * t - 0x1.67225f7e4b64fp-21;
     p = p * t - 0x1.089046f4a470ap-21;
@@ -309,7 +308,12 @@ TREAD_KERNEL_BODY double tread_erf_f64(double x) {
     p = p * t + 0x1.eeea7dc8a78b1p-3;
     p = p * t - 0x1.b57034efd3f72p-2;
     p = p * t + 0x1.058671b52c776p-2;
-    double large = 1.0 - tread_exp_normal_f64(-capped * capped) * p;
+    return tread_exp_normal_f64(-a * a) * p;
+}
+TREAD_KERNEL_BODY double tread_erf_f64(double x) {
+    double a = tread_copy_sign_f64(x, 1.0);
+    double capped = a > 6.0 ? 6.0 : a; /* 1 from 5.92 on */
+    double large = 1.0 - tread_erfc_tail_f64(capped);
     return tread_copy_sign_f64(a < 1.0 ? tread_erf_small_f64(a) : large, x);
 }
 

@@ -19,6 +19,18 @@ void tread_random_fill_normal(const tread_context *context, tread_rng *rng, doub
  * p in [0, 1]. One number an element. */
 void tread_random_fill_keep(const tread_context *context, tread_rng *rng, double p, uint8_t *ret_keep, int64_t n);
 
+/* The two in float64, not rounded. */
+void tread_random_fill_uniform_f64(const tread_context *context, tread_rng *rng, double low, double high, double *ret_x,
+                                   int64_t n);
+void tread_random_fill_normal_f64(const tread_context *context, tread_rng *rng, double mean, double std, double *ret_x,
+                                  int64_t n);
+
+/* For other distributions: calls convert for pieces of [0, n), each with the numbers of elements begin .. begin + n -
+ * 1, numbers_each (1 to 8) of them an element, perhaps on several threads. */
+typedef void tread_random_convert(const void *argument, const uint32_t *numbers, int64_t begin, int n);
+void tread_random_for(const tread_context *context, tread_rng *rng, int numbers_each, int64_t n,
+                      tread_random_convert *convert, const void *argument);
+
 /* --- What scalar and bulk calls share --- */
 
 /* One round: two products of 32 by 32 bits, whose high halves are mixed with the other words and the round's key. */

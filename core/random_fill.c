@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "core/parallel.h"
 #include "core/random.h"
 
@@ -14,80 +16,84 @@ TREAD_KERNEL(blocks, (uint64_t seed, uint64_t stream, uint64_t first, int n, uin
 
 typedef struct fill {
     tread_rng rng;
-    double a, b;
-    void *out;
+    int numbers_each;
+    tread_random_convert *convert;
+    const void *argument;
 } fill;
 
-/* Turns numbers into elements [begin, begin + n) of f->out. */
-typedef void convert_fn(const fill *f, const uint32_t *numbers, int64_t begin, int n);
-
-static void fill_range(const fill *f, int numbers_each, convert_fn *convert, int64_t begin, int64_t end) {
+static void fill_range(void *argument, int64_t begin, int64_t end) {
+    const fill *f = argument;
     uint32_t words[PIECE + 8];
     while (begin < end) {
-        int n = end - begin < PIECE / numbers_each ? (int)(end - begin) : PIECE / numbers_each;
-        uint64_t first = f->rng.next + (uint64_t)begin * (uint64_t)numbers_each;
+        int n = end - begin < PIECE / f->numbers_each ? (int)(end - begin) : PIECE / f->numbers_each;
+        uint64_t first = f->rng.next + (uint64_t)begin * (uint64_t)f->numbers_each;
         int skip = (int)(first & 3);
-        TREAD_CALL(blocks)(f->rng.seed, f->rng.stream, first >> 2, (skip + n * numbers_each + 3) / 4, words);
-        convert(f, words + skip, begin, n);
+        TREAD_CALL(blocks)(f->rng.seed, f->rng.stream, first >> 2, (skip + n * f->numbers_each + 3) / 4, words);
+        f->convert(f->argument, words + skip, begin, n);
         begin += n;
     }
 }
 
-/* About 2 ns an element at worst; a cache line of bytes is the least that two threads should not share. */
-static void run(const tread_context *context, fill *f, int numbers_each, tread_range_fn *body, tread_rng *rng,
-                int64_t n) {
-    f->rng = *rng;
-    tread_parallel_for(context, n, 4096, 64, body, f);
-    if (n > 0)
-        rng->next += (uint64_t)n * (uint64_t)numbers_each;
+/* An element takes 1 to 10 ns; a cache line of bytes is the least that two threads should not share. */
+void tread_random_for(const tread_context *context, tread_rng *rng, int numbers_each, int64_t n,
+                      tread_random_convert *convert, const void *argument) {
+    if (n <= 0)
+        return;
+    fill f = {.rng = *rng, .numbers_each = numbers_each, .convert = convert, .argument = argument};
+    tread_parallel_for(context, n, 4096, 64, fill_range, &f);
+    rng->next += (uint64_t)n * (uint64_t)numbers_each;
 }
 
-static void convert_bits(const fill *f, const uint32_t *numbers, int64_t begin, int n) {
-    uint32_t *restrict out = (uint32_t *)f->out + begin;
-    for (int i = 0; i < n; i++)
-        out[i] = numbers[i];
+typedef struct affine {
+    double a, b; /* a + b u */
+    void *out;
+} affine;
+
+static void convert_bits(const void *argument, const uint32_t *numbers, int64_t begin, int n) {
+    memcpy((uint32_t *)((const affine *)argument)->out + begin, numbers, (size_t)n * sizeof *numbers);
 }
-static void bits_range(void *f, int64_t begin, int64_t end) { fill_range(f, 1, convert_bits, begin, end); }
 
 void tread_random_fill_bits(const tread_context *context, tread_rng *rng, uint32_t *ret_bits, int64_t n) {
-    run(context, &(fill){.out = ret_bits}, 1, bits_range, rng, n);
+    tread_random_for(context, rng, 1, n, convert_bits, &(affine){.out = ret_bits});
 }
 
-TREAD_KERNEL_BODY void uniform_body(const uint32_t *numbers, double low, double range, float *to, int n) {
-    const uint32_t *restrict in = numbers;
-    float *restrict out = to;
-    for (int i = 0; i < n; i++)
-        out[i] = (float)(low + range * (tread_random_to_double(in[i]) * 0x1p-32));
-}
-TREAD_KERNEL(uniform, (const uint32_t *numbers, double low, double range, float *to, int n),
-             (numbers, low, range, to, n))
+/* One kernel and what calls it for each distribution and type: a + b expression, from numbers in[i] and so on. */
+#define DISTRIBUTION(name, type, expression)                                                                           \
+    TREAD_KERNEL_BODY void name##_body(const uint32_t *numbers, double a, double b, type *to, int n) {                 \
+        const uint32_t *restrict in = numbers;                                                                         \
+        type *restrict out = to;                                                                                       \
+        for (int i = 0; i < n; i++)                                                                                    \
+            out[i] = (type)(a + b * expression);                                                                       \
+    }                                                                                                                  \
+    TREAD_KERNEL(name, (const uint32_t *numbers, double a, double b, type *to, int n), (numbers, a, b, to, n))         \
+    static void convert_##name(const void *argument, const uint32_t *numbers, int64_t begin, int n) {                  \
+        const affine *f = argument;                                                                                    \
+        TREAD_CALL(name)(numbers, f->a, f->b, (type *)f->out + begin, n);                                              \
+    }
 
-static void convert_uniform(const fill *f, const uint32_t *numbers, int64_t begin, int n) {
-    TREAD_CALL(uniform)(numbers, f->a, f->b, (float *)f->out + begin, n);
-}
-static void uniform_range(void *f, int64_t begin, int64_t end) { fill_range(f, 1, convert_uniform, begin, end); }
+DISTRIBUTION(uniform, float, (tread_random_to_double(in[i]) * 0x1p-32))
+DISTRIBUTION(uniform_f64, double, (tread_random_to_double(in[i]) * 0x1p-32))
+DISTRIBUTION(normal, float, tread_random_normal(in[2 * i], in[2 * i + 1]))
+DISTRIBUTION(normal_f64, double, tread_random_normal(in[2 * i], in[2 * i + 1]))
 
 void tread_random_fill_uniform(const tread_context *context, tread_rng *rng, double low, double high, float *ret_x,
                                int64_t n) {
-    run(context, &(fill){.a = low, .b = high - low, .out = ret_x}, 1, uniform_range, rng, n);
+    tread_random_for(context, rng, 1, n, convert_uniform, &(affine){low, high - low, ret_x});
 }
 
-TREAD_KERNEL_BODY void normal_body(const uint32_t *numbers, double mean, double std, float *to, int n) {
-    const uint32_t *restrict in = numbers;
-    float *restrict out = to;
-    for (int i = 0; i < n; i++)
-        out[i] = (float)(mean + std * tread_random_normal(in[2 * i], in[2 * i + 1]));
+void tread_random_fill_uniform_f64(const tread_context *context, tread_rng *rng, double low, double high, double *ret_x,
+                                   int64_t n) {
+    tread_random_for(context, rng, 1, n, convert_uniform_f64, &(affine){low, high - low, ret_x});
 }
-TREAD_KERNEL(normal, (const uint32_t *numbers, double mean, double std, float *to, int n), (numbers, mean, std, to, n))
-
-static void convert_normal(const fill *f, const uint32_t *numbers, int64_t begin, int n) {
-    TREAD_CALL(normal)(numbers, f->a, f->b, (float *)f->out + begin, n);
-}
-static void normal_range(void *f, int64_t begin, int64_t end) { fill_range(f, 2, convert_normal, begin, end); }
 
 void tread_random_fill_normal(const tread_context *context, tread_rng *rng, double mean, double std, float *ret_x,
                               int64_t n) {
-    run(context, &(fill){.a = mean, .b = std, .out = ret_x}, 2, normal_range, rng, n);
+    tread_random_for(context, rng, 2, n, convert_normal, &(affine){mean, std, ret_x});
+}
+
+void tread_random_fill_normal_f64(const tread_context *context, tread_rng *rng, double mean, double std, double *ret_x,
+                                  int64_t n) {
+    tread_random_for(context, rng, 2, n, convert_normal_f64, &(affine){mean, std, ret_x});
 }
 
 /* number >= threshold, as number > threshold - 1, so that 2^32, the threshold of p = 1, fits in 32 bits. */
@@ -99,7 +105,8 @@ TREAD_KERNEL_BODY void keep_body(const uint32_t *numbers, uint32_t above, uint8_
 }
 TREAD_KERNEL(keep, (const uint32_t *numbers, uint32_t above, uint8_t *to, int n), (numbers, above, to, n))
 
-static void convert_keep(const fill *f, const uint32_t *numbers, int64_t begin, int n) {
+static void convert_keep(const void *argument, const uint32_t *numbers, int64_t begin, int n) {
+    const affine *f = argument;
     uint64_t threshold = (uint64_t)(f->a * 0x1p32 + 0.5);
     uint8_t *out = (uint8_t *)f->out + begin;
     if (threshold == 0)
@@ -107,8 +114,7 @@ static void convert_keep(const fill *f, const uint32_t *numbers, int64_t begin, 
     else
         TREAD_CALL(keep)(numbers, (uint32_t)(threshold - 1), out, n);
 }
-static void keep_range(void *f, int64_t begin, int64_t end) { fill_range(f, 1, convert_keep, begin, end); }
 
 void tread_random_fill_keep(const tread_context *context, tread_rng *rng, double p, uint8_t *ret_keep, int64_t n) {
-    run(context, &(fill){.a = p, .out = ret_keep}, 1, keep_range, rng, n);
+    tread_random_for(context, rng, 1, n, convert_keep, &(affine){.a = p, .out = ret_keep});
 }
