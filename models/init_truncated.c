@@ -19,7 +19,7 @@ TREAD_KERNEL_BODY double halley(double a, double q) {
     a = a < 0.0 ? 0.0 : a;
     a = a > FARTHEST ? FARTHEST : a;
     double newton = (lower_tail(a) - q) * SQRT_2PI * tread_exp_normal_f64(0.5 * a * a);
-    return a + newton / (1.0 + 0.5 * a * newton);
+    return a + newton / (1.0 - 0.5 * a * newton);
 }
 
 /* z with P(. < z) = p; both tails are treated as the lower one. The starting value of Hastings 1955 (Abramowitz and
