@@ -44,8 +44,7 @@ static const tread_gemm_backend *choose(const tread_context *context, const trea
     if (shape->m == 0 || shape->n == 0 || shape->k == 0)
         return NULL;
 #if TREAD_HAVE_ONEDNN
-    (void)context;
-    if (shape->dtype == TREAD_FLOAT32)
+    if (shape->dtype == TREAD_FLOAT32 && tread_context_backend(context) == TREAD_BACKEND_ONEDNN)
         return &tread_gemm_onednn;
 #else
     (void)context;

@@ -17,13 +17,13 @@ typedef struct tread_gemm tread_gemm;
 
 /* C (m, n) = op(A) op(B) (+ bias (n) to every row) (then max(0, .)), for each of `batch` matrices. */
 typedef struct tread_gemm_shape {
-    tread_dtype dtype;           /* TREAD_FLOAT32 or TREAD_FLOAT64 */
-    int64_t m, n, k;             /* each >= 0; k = 0 gives zeros (plus bias) */
-    int64_t batch;               /* >= 1; matrices lie densely one after the other in A, B and C */
-    bool transpose_a;            /* A is stored (k, m) */
-    bool transpose_b;            /* B is stored (n, k) */
-    bool bias;                   /* fused: add bias */
-    bool relu;                   /* fused: then max(0, .), NaN kept */
+    tread_dtype dtype; /* TREAD_FLOAT32 or TREAD_FLOAT64 */
+    int64_t m, n, k;   /* each >= 0; k = 0 gives zeros (plus bias) */
+    int64_t batch;     /* >= 1; matrices lie densely one after the other in A, B and C */
+    bool transpose_a;  /* A is stored (k, m) */
+    bool transpose_b;  /* B is stored (n, k) */
+    bool bias;         /* fused: add bias */
+    bool relu;         /* fused: then max(0, .), NaN kept */
 } tread_gemm_shape;
 
 /* Plans a product. May allocate and create primitives (about 0.5 ms with oneDNN). Errors: TREAD_ERROR_MEMORY,
@@ -41,7 +41,8 @@ tread_status tread_gemm_run(tread_gemm *gemm, const void *a, const void *b, cons
 /* What serves it, for traces and tests: "brgemm:avx512_core", "ref", ...; static. */
 const char *tread_gemm_implementation(const tread_gemm *gemm);
 
-/* oneDNN's version as text ("2.6.3"), NULL when it is not in this build; and the ISA it will use ("avx512_core_bf16"). */
+/* oneDNN's version as text ("2.6.3"), NULL when it is not in this build; and the ISA it will use ("avx512_core_bf16").
+ */
 const char *tread_dnn_version(void);
 const char *tread_dnn_isa(void);
 

@@ -52,17 +52,43 @@ TREAD_KERNEL_BODY void T(corner)(int vectors, int rows, int columns, int64_t k, 
             c[i * stride_c + j] = whole[i * TILE_COLUMNS + j];
 }
 
-/* Copies op(from)[line][p] for lines [0, lines) and p in [0, k) to to[p * width + line], zeros for lines up to width.
- */
-TREAD_KERNEL_BODY void T(pack)(const REAL *restrict from, int64_t stride, bool lines_are_rows, int lines, int width,
-                               int64_t k, REAL *restrict to) {
+typedef REAL T(quad) __attribute__((vector_size(4 * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+
+/* to[p * width + line] = from[line * stride + p] for 4 lines and 4 p. */
+TREAD_KERNEL_BODY void T(transpose)(const REAL *restrict from, int64_t stride, int width, REAL *restrict to) {
+    T(quad) r0 = *(const T(quad) *)from, r1 = *(const T(quad) *)(from + stride);
+    T(quad) r2 = *(const T(quad) *)(from + 2 * stride), r3 = *(const T(quad) *)(from + 3 * stride);
+    T(quad) low01 = __builtin_shufflevector(r0, r1, 0, 4, 1, 5), high01 = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+    T(quad) low23 = __builtin_shufflevector(r2, r3, 0, 4, 1, 5), high23 = __builtin_shufflevector(r2, r3, 2, 6, 3, 7);
+    *(T(quad) *)to = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+    *(T(quad) *)(to + width) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+    *(T(quad) *)(to + 2 * width) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    *(T(quad) *)(to + 3 * width) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
+}
+
+/* The same for `lines` lines and k of p, in blocks of p that keep what is written in the first cache. */
+TREAD_KERNEL_BODY void T(pack_rows)(const REAL *restrict from, int64_t stride, int lines, int width, int64_t k,
+                                    REAL *restrict to) {
+    int quads = lines / 4 * 4;
+    int64_t k_quads = k / 4 * 4;
+    for (int64_t block = 0; block < k_quads; block += 64)
+        for (int line = 0; line < quads; line += 4)
+            for (int64_t p = block; p < k_quads && p < block + 64; p += 4)
+                T(transpose)(from + line * stride + p, stride, width, to + p * width + line);
+    for (int64_t p = 0; p < k; p++)
+        for (int line = p < k_quads ? quads : 0; line < lines; line++)
+            to[p * width + line] = from[line * stride + p];
+}
+
+/* Copies a strip or panel to to[p * width + line], p in [0, k), zeros from line `lines` on: line i is row i of from
+ * where rows is set, else its column i. */
+TREAD_KERNEL_BODY void T(pack)(const REAL *restrict from, int64_t stride, bool rows, int lines, int width, int64_t k,
+                               REAL *restrict to) {
     if (lines < width)
         memset(to, 0, (size_t)(k * width) * sizeof(REAL));
-    if (lines_are_rows)
-        for (int line = 0; line < lines; line++)
-            for (int64_t p = 0; p < k; p++)
-                to[p * width + line] = from[line * stride + p];
-    else if (lines == width)
+    if (rows)
+        T(pack_rows)(from, stride, lines, width, k, to);
+    else if (lines == width) /* a copy of constant size */
         for (int64_t p = 0; p < k; p++)
             memcpy(to + p * width, from + p * stride, (size_t)width * sizeof(REAL));
     else

@@ -5,58 +5,8 @@
 
 #include "core/isa.h"
 #include "core/memory.h"
+#include "tests/core/gemm_operands.h"
 #include "tests/test.h"
-
-/* Operands of one product. Values are k / 64 in [-1, 1), in both types. */
-typedef struct operands {
-    tread_gemm_shape shape;
-    size_t count_a, count_b, count_c;
-    void *a, *b, *bias, *c, *c_before;
-} operands;
-
-static uint32_t state = 1;
-static double draw(void) {
-    state = state * 1664525u + 1013904223u;
-    return (double)(int32_t)state / 2147483648.0;
-}
-
-static void *draw_array(tread_dtype dtype, size_t count) {
-    void *array = tread_alloc(count * tread_dtype_size(dtype), "a test");
-    for (size_t i = 0; i < count; i++)
-        if (dtype == TREAD_FLOAT32)
-            ((float *)array)[i] = (float)draw();
-        else
-            ((double *)array)[i] = draw();
-    return array;
-}
-
-static operands make_operands(tread_gemm_shape shape) {
-    size_t m = (size_t)shape.m, n = (size_t)shape.n, k = (size_t)shape.k, batch = (size_t)shape.batch;
-    operands x = {.shape = shape, .count_a = batch * m * k, .count_b = batch * k * n, .count_c = batch * m * n};
-    x.a = draw_array(shape.dtype, x.count_a);
-    x.b = draw_array(shape.dtype, x.count_b);
-    x.bias = draw_array(shape.dtype, n);
-    x.c_before = draw_array(shape.dtype, x.count_c);
-    x.c = draw_array(shape.dtype, x.count_c);
-    return x;
-}
-
-static void free_operands(operands *x) {
-    void *blocks[] = {x->a, x->b, x->bias, x->c, x->c_before};
-    for (size_t i = 0; i < 5; i++)
-        tread_free(blocks[i]);
-}
-
-/* c of x = the product, planned and run once, c holding c_before at first. */
-static void multiply(const tread_context *context, operands *x, bool accumulate) {
-    tread_gemm *gemm;
-    memcpy(x->c, x->c_before, x->count_c * tread_dtype_size(x->shape.dtype));
-    ck_assert_ok(tread_gemm_create(context, &x->shape, &gemm));
-    if (accumulate)
-        ck_assert_ok(tread_gemm_prepare_accumulate(gemm));
-    ck_assert_ok(tread_gemm_run(gemm, x->a, x->b, x->bias, x->c, accumulate));
-    tread_gemm_destroy(gemm);
-}
 
 /* The definition, one element at a time: sums in rising k with every product and sum rounded to REAL. */
 #define DEFINE_ELEMENT(REAL)                                                                                           \
@@ -73,53 +23,87 @@ static void multiply(const tread_context *context, operands *x, bool accumulate)
 DEFINE_ELEMENT(float)
 DEFINE_ELEMENT(double)
 
-static void assert_equals_definition(const operands *x, bool accumulate) {
+static void define(const operands *x, bool accumulate, void *ret_c) {
     const tread_gemm_shape *s = &x->shape;
     for (int64_t index = 0; index < (int64_t)x->count_c; index++) {
         int64_t item = index / (s->m * s->n), i = index / s->n % s->m, j = index % s->n;
-        double expected = s->dtype == TREAD_FLOAT32 ? (double)element_float(x, accumulate, item, i, j)
-                                                    : element_double(x, accumulate, item, i, j);
-        double found = s->dtype == TREAD_FLOAT32 ? (double)((float *)x->c)[index] : ((double *)x->c)[index];
-        ck_assert_msg(found == expected, "%ldx%ldx%ld batch %ld %d%d%d%d%d, isa %s: [%ld, %ld, %ld] is %.17g, not %.17g",
-                      (long)s->m, (long)s->n, (long)s->k, (long)s->batch, s->transpose_a, s->transpose_b, s->bias,
-                      s->relu, accumulate, tread_isa_name(tread_isa_chosen()), (long)item, (long)i, (long)j, found, expected);
+        if (s->dtype == TREAD_FLOAT32)
+            ((float *)ret_c)[index] = element_float(x, accumulate, item, i, j);
+        else
+            ((double *)ret_c)[index] = element_double(x, accumulate, item, i, j);
     }
 }
 
-/* Shapes round the edges of tiles (4 and 8 rows, 4 to 32 columns), of a pass over k (256) and of the pass over panels. */
-static const int64_t extents[][4] = {{1, 1, 1, 1},   {1, 10, 784, 1},  {7, 3, 5, 3},      {8, 32, 256, 1},
-                                     {9, 33, 257, 1}, {32, 10, 128, 1}, {10, 128, 32, 1},  {17, 65, 600, 2},
-                                     {4, 8, 31, 5},   {5, 16, 2, 70},   {40, 1, 300, 1},   {3, 300, 1025, 1},
-                                     {33, 48, 100, 4}, {2, 4200, 300, 1}};
+/* Shapes round the edges of tiles (4 and 8 rows, 4 to 32 columns), of a pass over k (256) and of the pass over panels.
+ */
+static const int64_t extents[][4] = {{1, 1, 1, 1},     {1, 10, 784, 1},  {7, 3, 5, 3},     {8, 32, 256, 1},
+                                     {9, 33, 257, 1},  {32, 10, 128, 1}, {10, 128, 32, 1}, {17, 65, 600, 2},
+                                     {4, 8, 31, 5},    {5, 16, 2, 70},   {40, 1, 300, 1},  {3, 300, 1025, 1},
+                                     {33, 48, 100, 4}, {1, 4200, 270, 1}};
 
-static void check_all_variants(const tread_context *context, tread_dtype dtype) {
-    for (size_t e = 0; e < sizeof extents / sizeof *extents; e++)
-        for (int flags = 0; flags < 32; flags++) {
-            bool accumulate = flags & 16;
-            if (accumulate && flags & 12)
-                continue;
-            const int64_t *x = extents[e];
-            operands o = make_operands((tread_gemm_shape){dtype, x[0], x[1], x[2], x[3], flags & 1, flags & 2, flags & 4, flags & 8});
-            multiply(context, &o, accumulate);
-            assert_equals_definition(&o, accumulate);
-            free_operands(&o);
-        }
+static void check_on_every_isa(const tread_context *context, const tread_gemm_shape *shape, bool accumulate) {
+    tread_isa best = tread_isa_chosen();
+    operands x = make_operands(*shape);
+    size_t bytes = x.count_c * tread_dtype_size(shape->dtype);
+    void *expected = tread_alloc(bytes, "a test");
+    define(&x, accumulate, expected);
+    for (int isa = 0; isa <= (int)best; isa++) {
+        tread_isa_use((tread_isa)isa);
+        multiply(context, &x, accumulate);
+        ck_assert_msg(memcmp(x.c, expected, bytes) == 0, "%s %ldx%ldx%ld batch %ld, %d%d%d%d%d: bits on %s",
+                      tread_dtype_name(shape->dtype), (long)shape->m, (long)shape->n, (long)shape->k,
+                      (long)shape->batch, shape->transpose_a, shape->transpose_b, shape->bias, shape->relu, accumulate,
+                      tread_isa_name((tread_isa)isa));
+    }
+    tread_isa_use(best);
+    tread_free(expected);
+    free_operands(&x);
 }
 
 START_TEST(ref_sums_in_order_on_every_isa) {
-    tread_isa best = tread_isa_chosen();
-    for (int isa = 0; isa <= (int)best; isa++) {
-        tread_isa_use((tread_isa)isa);
-        check_all_variants(NULL, TREAD_FLOAT64);
+    tread_context *context = make_context(3, TREAD_BACKEND_REF);
+    for (size_t e = 0; e < sizeof extents / sizeof *extents; e++)
+        for (int flags = 0; flags < 64; flags++) {
+            const int64_t *x = extents[e];
+            tread_gemm_shape shape = {flags & 32 ? TREAD_FLOAT64 : TREAD_FLOAT32,
+                                      x[0],
+                                      x[1],
+                                      x[2],
+                                      x[3],
+                                      flags & 1,
+                                      flags & 2,
+                                      flags & 4,
+                                      flags & 8};
+            bool accumulate = flags & 16;
+            if (!accumulate || !(shape.bias || shape.relu))
+                check_on_every_isa(context, &shape, accumulate);
+        }
+    tread_context_destroy(context);
+}
+END_TEST
+
+START_TEST(float64_goes_to_ref_and_float32_where_the_context_says) {
+    tread_context *contexts[] = {make_context(1, TREAD_BACKEND_REF), make_context(1, TREAD_BACKEND_AUTO)};
+    for (int i = 0; i < 4; i++) {
+        tread_gemm *gemm;
+        bool ref = i < 3 || tread_dnn_version() == NULL;
+        tread_gemm_shape shape = {
+            i % 2 == 0 ? TREAD_FLOAT64 : TREAD_FLOAT32, 256, 128, 784, 1, false, true, true, true};
+        ck_assert_ok(tread_gemm_create(contexts[i / 2], &shape, &gemm));
+        ck_assert_int_eq(strcmp(tread_gemm_implementation(gemm), "ref") == 0, ref);
+        tread_gemm_destroy(gemm);
     }
-    tread_isa_use(best);
+    ck_assert_int_eq(tread_dnn_version() == NULL, tread_dnn_isa() == NULL);
+    for (int i = 0; i < 2; i++)
+        tread_context_destroy(contexts[i]);
 }
 END_TEST
 
 START_TEST(no_k_gives_bias_and_no_elements_give_nothing) {
     float bias[3] = {1, -2, NAN}, c[6] = {9, 9, 9, 9, 9, 9};
     tread_gemm *gemm;
-    ck_assert_ok(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 2, .n = 3, .batch = 1, .bias = true, .relu = true}, &gemm));
+    ck_assert_ok(
+        tread_gemm_create(NULL, &(tread_gemm_shape){.m = 2, .n = 3, .batch = 1, .bias = true, .relu = true}, &gemm));
     ck_assert_ok(tread_gemm_run(gemm, NULL, NULL, bias, c, false));
     ck_assert_str_eq(tread_gemm_implementation(gemm), "none");
     for (int i = 0; i < 2; i++)
@@ -133,7 +117,8 @@ START_TEST(no_k_gives_bias_and_no_elements_give_nothing) {
     ck_assert(c[0] == 0 && c[5] == 0);
     tread_gemm_destroy(gemm);
     for (int flat = 0; flat < 2; flat++) {
-        ck_assert_ok(tread_gemm_create(NULL, &(tread_gemm_shape){.m = flat ? 0 : 2, .n = flat ? 2 : 0, .k = 4, .batch = 1}, &gemm));
+        ck_assert_ok(tread_gemm_create(
+            NULL, &(tread_gemm_shape){.m = flat ? 0 : 2, .n = flat ? 2 : 0, .k = 4, .batch = 1}, &gemm));
         ck_assert_ok(tread_gemm_run(gemm, NULL, NULL, NULL, NULL, false));
         tread_gemm_destroy(gemm);
     }
@@ -143,11 +128,16 @@ END_TEST
 
 START_TEST(wrong_calls_are_refused) {
     tread_gemm *gemm = NULL;
-    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){TREAD_INT32, 1, 1, 1, 1, 0, 0, 0, 0}, &gemm), TREAD_ERROR_DTYPE, "int32");
-    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = -3, .n = 2, .k = 1, .batch = 1}, &gemm), TREAD_ERROR_SHAPE, "-3x2x1");
-    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = INT64_C(1) << 40, .n = INT64_C(1) << 30, .k = 1, .batch = 1}, &gemm),
-                    TREAD_ERROR_SHAPE, "too large");
-    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 1, .n = 1, .k = 1}, &gemm), TREAD_ERROR_SHAPE, "batch 0");
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){TREAD_INT32, 1, 1, 1, 1, 0, 0, 0, 0}, &gemm),
+                    TREAD_ERROR_DTYPE, "int32");
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = -3, .n = 2, .k = 1, .batch = 1}, &gemm),
+                    TREAD_ERROR_SHAPE, "-3x2x1");
+    ck_assert_fails(
+        tread_gemm_create(NULL, &(tread_gemm_shape){.m = INT64_C(1) << 40, .n = INT64_C(1) << 30, .k = 1, .batch = 1},
+                          &gemm),
+        TREAD_ERROR_SHAPE, "too large");
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 1, .n = 1, .k = 1}, &gemm), TREAD_ERROR_SHAPE,
+                    "batch 0");
     ck_assert_ptr_null(gemm);
     for (int dtype = 0; dtype < 2; dtype++)
         for (int relu = 0; relu < 2; relu++) {
@@ -178,10 +168,13 @@ static void check_nan(const tread_context *context, tread_dtype dtype, int64_t m
 }
 
 START_TEST(relu_keeps_nan) {
-    for (int dtype = 0; dtype < 2; dtype++) {
-        check_nan(NULL, (tread_dtype)dtype, 3, 4, 5);
-        check_nan(NULL, (tread_dtype)dtype, 64, 64, 64);
-        check_nan(NULL, (tread_dtype)dtype, 256, 300, 1500);
+    tread_context *contexts[] = {make_context(2, TREAD_BACKEND_REF), make_context(2, TREAD_BACKEND_AUTO)};
+    for (int i = 0; i < 2; i++) {
+        check_nan(contexts[i], TREAD_FLOAT32, 3, 4, 5);
+        check_nan(contexts[i], TREAD_FLOAT32, 64, 64, 64);
+        check_nan(contexts[i], TREAD_FLOAT32, 256, 300, 1500);
+        check_nan(contexts[i], TREAD_FLOAT64, 64, 64, 64);
+        tread_context_destroy(contexts[i]);
     }
 }
 END_TEST
@@ -234,5 +227,6 @@ START_TEST(running_takes_no_memory) {
 }
 END_TEST
 
-TEST_MAIN("dnn", ref_sums_in_order_on_every_isa, no_k_gives_bias_and_no_elements_give_nothing, wrong_calls_are_refused,
-          relu_keeps_nan, every_allocation_may_fail, running_takes_no_memory)
+TEST_MAIN("dnn", ref_sums_in_order_on_every_isa, float64_goes_to_ref_and_float32_where_the_context_says,
+          no_k_gives_bias_and_no_elements_give_nothing, wrong_calls_are_refused, relu_keeps_nan,
+          every_allocation_may_fail, running_takes_no_memory)
