@@ -63,6 +63,8 @@ typedef struct op_record {
 extern const op_record op_records_elementwise[];
 extern const op_record op_records_shape[];
 extern const op_record op_records_matrix[];
+extern const op_record op_records_rows[];
+extern const op_record op_records_loss[];
 const op_record *op_record_find(const char *name);
 
 /* An input of the case, values to be filled; returns them. */
