@@ -52,8 +52,8 @@ TREAD_API tread_cosine_decay_lr_options tread_cosine_decay_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
                                                     const tread_cosine_decay_lr_options *options);
 
-/* Any schedule by name: "step_lr:step_size=30,gamma=0.5". Unknown names, missing and bad values are refused with what is
- * allowed. NULL: as the constructors. */
+/* Any schedule by name: "step_lr:step_size=30,gamma=0.5". Unknown names, missing and bad values are refused with what
+ * is allowed. NULL: as the constructors. */
 TREAD_API tread_lr_scheduler *tread_lr_scheduler_from_spec(tread_optimizer *optimizer, const char *spec);
 /* NULL is accepted. The optimizer keeps the lr it has. */
 TREAD_API void tread_lr_scheduler_destroy(tread_lr_scheduler *scheduler);

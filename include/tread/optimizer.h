@@ -15,8 +15,8 @@
  * - The step count t is each parameter's own: how many updates it received. A parameter without a gradient is
  *   skipped whole: no decay of its moments or weights, no count. A gradient of zeros is a real step.
  * - Parameter groups have their own value of every option. Those of the constructor are group 0.
- * - A context, parameters and the arrays they lie in must outlive the optimizer. Parameters may join a larger module after
- *   the optimizer was made. One optimizer is used by one thread at a time.
+ * - A context, parameters and the arrays they lie in must outlive the optimizer. Parameters may join a larger module
+ * after the optimizer was made. One optimizer is used by one thread at a time.
  *
  * Option values are checked strictly: NaN and infinity are refused everywhere except where noted, and the error names
  * optimizer, field, value and range ("adam: betas[1] = 1.5 is outside [0, 1)"). */
@@ -35,9 +35,9 @@ typedef struct tread_optimizer tread_optimizer;
 
 /* ---- The algorithms. x is the parameter, g its gradient, wd weight_decay; state starts at 0. ----
  *
- * A constructor copies options (NULL: the defaults) and makes one group of params, whose order is kept. NULL on failure:
- * TREAD_ERROR_ARGUMENT (no parameters, one that is NULL or there twice, a value out of range, options not made by
- * _defaults()), TREAD_ERROR_MEMORY. The caller destroys the optimizer. */
+ * A constructor copies options (NULL: the defaults) and makes one group of params, whose order is kept. NULL on
+ * failure: TREAD_ERROR_ARGUMENT (no parameters, one that is NULL or there twice, a value out of range, options not made
+ * by _defaults()), TREAD_ERROR_MEMORY. The caller destroys the optimizer. */
 
 typedef enum tread_sgd_convention {
     TREAD_SGD_VELOCITY = 0, /* lr inside the velocity, as documented for OneFlow */
@@ -58,7 +58,7 @@ typedef struct tread_sgd_options {
     double weight_decay;             /* [0] >= 0 */
     bool nesterov;                   /* [false] needs momentum > 0 and dampening 0 */
     bool maximize;                   /* [false] negates gradients first */
-    tread_sgd_convention convention; /* [TREAD_SGD_VELOCITY] fixed once the group has taken a step */
+    tread_sgd_convention convention; /* [TREAD_SGD_VELOCITY] fixed when the group is made */
     double clip_grad_max_norm;       /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
     double clip_grad_norm_type;      /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
 } tread_sgd_options;
@@ -95,8 +95,8 @@ TREAD_API void tread_optimizer_destroy(tread_optimizer *optimizer);
 
 /* ---- Stepping ---- */
 
-/* Evaluates the model anew: zeroes gradients, computes the loss, back-propagates, and gives the loss. On failure it sets
- * the sentence (tread_fail) and returns the status. */
+/* Evaluates the model anew: zeroes gradients, computes the loss, back-propagates, and gives the loss. On failure it
+ * sets the sentence (tread_fail) and returns the status. */
 typedef tread_status tread_closure_fn(void *data, double *ret_loss);
 typedef struct tread_closure {
     tread_closure_fn *evaluate;
@@ -120,8 +120,8 @@ TREAD_API tread_status tread_optimizer_set_training(tread_optimizer *optimizer, 
 
 /* ---- Groups ---- */
 
-/* Adds a group at any time. options: the struct that the optimizer's constructor takes; NULL: the values of its constructor.
- * Errors as the constructor's, and a parameter that another group has; nothing has changed then. */
+/* Adds a group at any time. options: the struct that the optimizer's constructor takes; NULL: the values of its
+ * constructor. Errors as the constructor's, and a parameter that another group has; nothing has changed then. */
 TREAD_API tread_status tread_optimizer_add_param_group(tread_optimizer *optimizer, tread_parameter_list params,
                                                        const void *options);
 /* The same with "lr=1e-4,weight_decay=0" over the values of the constructor. */
@@ -133,15 +133,16 @@ TREAD_API tread_parameter_list tread_optimizer_group_params(const tread_optimize
 
 #define TREAD_ALL_GROUPS ((size_t)-1)
 
-/* One option of a group as a number: a real, an integer, 0 or 1 for a boolean, the index of a choice. An array's entries
- * are "betas[0]". Setting takes TREAD_ALL_GROUPS too, allocates state that the new value needs (and drops what it
- * no longer needs), and changes all or nothing. TREAD_ERROR_ARGUMENT: no such group or field (those there are are listed),
- * value out of range; TREAD_ERROR_STATE: a convention after the first step; TREAD_ERROR_MEMORY. */
+/* One option of a group as a number: a real, an integer, 0 or 1 for a boolean, the index of a choice. An array's
+ * entries are "betas[0]". Setting takes TREAD_ALL_GROUPS too, allocates state that the new value needs (and drops what
+ * it no longer needs), and changes all or nothing. TREAD_ERROR_ARGUMENT: no such group or field (those there are are
+ * listed), value out of range; TREAD_ERROR_STATE: a convention, which is fixed when the group is made;
+ * TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field,
                                            double *ret_value);
 TREAD_API tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value);
-/* The same as text: "0.9/0.99", "true", "pytorch". get writes at most size bytes with the end mark (TREAD_ERROR_ARGUMENT
- * if that is too few). */
+/* The same as text: "0.9/0.99", "true", "pytorch". get writes at most size bytes with the end mark
+ * (TREAD_ERROR_ARGUMENT if that is too few). */
 TREAD_API tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field,
                                                 char *ret_text, size_t size);
 TREAD_API tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size_t group, const char *field,
@@ -169,7 +170,8 @@ typedef enum tread_nonfinite_policy {
 typedef struct tread_clip_options {
     size_t size;                      /* sizeof, set by tread_clip_defaults() */
     tread_nonfinite_policy nonfinite; /* [TREAD_NONFINITE_ERROR] */
-    bool fused; /* [false] leave gradients as they are and let the next step multiply: the same parameters, one pass less */
+    bool fused; /* [false] leave gradients as they are and let the next step multiply: the same parameters, one pass
+                   less */
 } tread_clip_options;
 TREAD_API tread_clip_options tread_clip_defaults(void);
 
@@ -196,8 +198,8 @@ TREAD_API tread_status tread_clip_grad_value(const tread_context *context, tread
 
 /* A copy, which the caller destroys. NULL: TREAD_ERROR_ARGUMENT (two parameters of one name), TREAD_ERROR_MEMORY. */
 TREAD_API tread_state *tread_optimizer_state_dict(const tread_optimizer *optimizer);
-/* Takes a copy of it. Everything is checked first: algorithm, conventions, groups, names, shapes, types, values. On failure
- * nothing has changed and the sentence lists every difference. TREAD_ERROR_FORMAT, TREAD_ERROR_MEMORY. */
+/* Takes a copy of it. Everything is checked first: algorithm, conventions, groups, names, shapes, types, values. On
+ * failure nothing has changed and the sentence lists every difference. TREAD_ERROR_FORMAT, TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const tread_state *state);
 
 /* ---- What there is, for help texts ---- */
@@ -206,7 +208,8 @@ TREAD_API size_t tread_optimizer_type_count(void);
 TREAD_API const char *tread_optimizer_type_name(size_t type); /* "sgd"; static; NULL past the end */
 TREAD_API const char *tread_optimizer_type_doc(size_t type);  /* one line; static; NULL past the end */
 TREAD_API size_t tread_optimizer_field_count(size_t type);    /* 0 past the end */
-TREAD_API tread_status tread_optimizer_field(size_t type, size_t field, tread_field_info *ret_info); /* TREAD_ERROR_ARGUMENT */
+TREAD_API tread_status tread_optimizer_field(size_t type, size_t field,
+                                             tread_field_info *ret_info); /* TREAD_ERROR_ARGUMENT */
 
 TREAD_END_DECLS
 

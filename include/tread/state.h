@@ -54,7 +54,7 @@ TREAD_API tread_status tread_state_add_state(tread_state *whole, const char *nam
 TREAD_API tread_state_kind tread_state_kind_of(const tread_state *state);
 TREAD_API const char *tread_state_name(const tread_state *state); /* NULL for a whole and for a list's parts */
 TREAD_API size_t tread_state_count(const tread_state *state);     /* parts of a tree or list, else 0 */
-TREAD_API const tread_state *tread_state_at(const tread_state *state, size_t i);           /* NULL past the end */
+TREAD_API const tread_state *tread_state_at(const tread_state *state, size_t i);          /* NULL past the end */
 TREAD_API const tread_state *tread_state_find(const tread_state *tree, const char *name); /* NULL if absent; no error */
 
 /* The value of a node; as_real takes integers too. TREAD_ERROR_FORMAT names the node and both kinds. */
@@ -69,7 +69,8 @@ TREAD_API tread_status tread_state_get(const tread_state *tree, const char *name
 TREAD_API tread_status tread_state_get_real(const tread_state *tree, const char *name, double *ret_value);
 TREAD_API tread_status tread_state_get_integer(const tread_state *tree, const char *name, int64_t *ret_value);
 TREAD_API tread_status tread_state_get_string(const tread_state *tree, const char *name, const char **ret_value);
-TREAD_API tread_status tread_state_get_tensor(const tread_state *tree, const char *name, const tread_tensor **ret_value);
+TREAD_API tread_status tread_state_get_tensor(const tread_state *tree, const char *name,
+                                              const tread_tensor **ret_value);
 
 TREAD_END_DECLS
 

@@ -1,0 +1,248 @@
+#include "optim/field.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/options.h"
+#include "core/status.h"
+
+static size_t list_count(const tread_field *field, const void *options) {
+    return *(const size_t *)((const char *)options + field->count_offset);
+}
+
+static double value_at(const tread_field *field, const void *options, size_t i) {
+    const void *at = (const char *)options + field->offset;
+    switch (field->kind) {
+    case TREAD_FIELD_REAL: return ((const double *)at)[i];
+    case TREAD_FIELD_INTEGER: return (double)*(const int64_t *)at;
+    case TREAD_FIELD_BOOLEAN: return *(const bool *)at ? 1 : 0;
+    case TREAD_FIELD_CHOICE: return *(const int *)at; /* an enum of the options' header, which is an int here */
+    case TREAD_FIELD_REAL_LIST: return (*(const double *const *)at)[i];
+    case TREAD_FIELD_INTEGER_LIST: return (double)(*(const int64_t *const *)at)[i];
+    }
+    return NAN;
+}
+
+static void set_value(const tread_field *field, void *options, size_t i, double value) {
+    void *at = (char *)options + field->offset;
+    switch (field->kind) {
+    case TREAD_FIELD_REAL: ((double *)at)[i] = value; break;
+    case TREAD_FIELD_INTEGER: *(int64_t *)at = (int64_t)value; break;
+    case TREAD_FIELD_BOOLEAN: *(bool *)at = value != 0; break;
+    case TREAD_FIELD_CHOICE: *(int *)at = (int)value; break;
+    case TREAD_FIELD_REAL_LIST:
+    case TREAD_FIELD_INTEGER_LIST: break; /* replaced whole, as text */
+    }
+}
+
+void tread_fields_defaults(const tread_field_table *table, void *ret_options) {
+    memset(ret_options, 0, table->size);
+    *(size_t *)ret_options = table->size;
+    for (size_t f = 0; f < table->n_fields; f++)
+        for (size_t i = 0; i < tread_field_values(&table->fields[f]); i++)
+            set_value(&table->fields[f], ret_options, i, table->fields[f].initial[i]);
+}
+
+void tread_fields_free(const tread_field_table *table, void *options) {
+    for (size_t f = 0; options != NULL && f < table->n_fields; f++)
+        if (tread_field_is_list(&table->fields[f]))
+            tread_free(*(void **)((char *)options + table->fields[f].offset));
+    tread_free(options);
+}
+
+/* The caller's lists become the copy's own. On failure those not copied yet are empty, so that free is safe. */
+static tread_status own_lists(const tread_field_table *table, void *options) {
+    bool failed = false;
+    for (size_t f = 0; f < table->n_fields; f++) {
+        const tread_field *field = &table->fields[f];
+        if (!tread_field_is_list(field))
+            continue;
+        void **list = (void **)((char *)options + field->offset);
+        size_t *count = (size_t *)((char *)options + field->count_offset), bytes = *count * sizeof(double);
+        void *copy = failed || *list == NULL || *count == 0 ? NULL : tread_alloc(bytes, "an option's list");
+        failed |= copy == NULL && *list != NULL && *count > 0;
+        if (copy != NULL)
+            memcpy(copy, *list, bytes);
+        else
+            *count = 0;
+        *list = copy;
+    }
+    return failed ? TREAD_ERROR_MEMORY : TREAD_OK;
+}
+
+tread_status tread_fields_clone(const tread_field_table *table, const void *options, void **ret_options) {
+    void *copy = tread_alloc(table->size, "options");
+    if (copy == NULL)
+        return TREAD_ERROR_MEMORY;
+    tread_fields_defaults(table, copy);
+    tread_status status = tread_options_read(table->name, options, copy, table->size);
+    *(size_t *)copy = table->size;
+    if (status != TREAD_OK) {
+        tread_free(copy); /* its lists, if any, are the caller's */
+        return status;
+    }
+    status = own_lists(table, copy);
+    if (status == TREAD_OK)
+        status = tread_fields_check(table, copy);
+    if (status != TREAD_OK)
+        tread_fields_free(table, copy);
+    else
+        *ret_options = copy;
+    return status;
+}
+
+static bool in_range(const tread_range *range, double value) {
+    if (isinf(value))
+        return value > 0 ? range->infinity : range->minus_infinity;
+    return (range->low_open ? value > range->low : value >= range->low) &&
+           (range->high_open ? value < range->high : value <= range->high);
+}
+
+/* "[0, 1)" and the like */
+static void range_text(const tread_field *field, tread_report *text) {
+    char low[TREAD_NUMBER_TEXT], high[TREAD_NUMBER_TEXT];
+    const tread_range *range = &field->range;
+    if (field->kind == TREAD_FIELD_BOOLEAN) {
+        tread_report_add(text, "true or false");
+    } else if (field->kind == TREAD_FIELD_CHOICE) {
+        for (int i = 0; field->choices[i] != NULL; i++)
+            tread_report_add(text, "%s%s",
+                             i == 0                          ? ""
+                             : field->choices[i + 1] == NULL ? " or "
+                                                             : ", ",
+                             field->choices[i]);
+    } else {
+        tread_report_add(text, "%c%s, %s%c", range->low_open ? '(' : '[', tread_number_text(low, range->low),
+                         tread_number_text(high, range->high), range->high_open ? ')' : ']');
+        if (range->infinity)
+            tread_report_add(text, range->minus_infinity ? ", inf or -inf" : " or inf");
+    }
+}
+
+static tread_status check_value(const tread_field_table *table, const tread_field *field, const void *options, size_t i,
+                                bool many) {
+    double value = value_at(field, options, i);
+    bool fine = true;
+    if (field->kind == TREAD_FIELD_CHOICE) {
+        int n_choices = 0;
+        while (field->choices[n_choices] != NULL)
+            n_choices++;
+        fine = value >= 0 && value < n_choices;
+    } else if (field->kind != TREAD_FIELD_BOOLEAN) {
+        fine = in_range(&field->range, value);
+    }
+    if (fine)
+        return TREAD_OK;
+    tread_report range = {.length = 0};
+    char number[TREAD_NUMBER_TEXT], index[32] = "";
+    range_text(field, &range);
+    if (many)
+        snprintf(index, sizeof index, "[%zu]", i);
+    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s%s = %s is outside %s%s", table->name, field->name, index,
+                      tread_number_text(number, value), range.text, field->required ? ", and there is no default" : "");
+}
+
+tread_status tread_fields_check(const tread_field_table *table, const void *options) {
+    for (size_t f = 0; f < table->n_fields; f++) {
+        const tread_field *field = &table->fields[f];
+        size_t n = tread_field_is_list(field) ? list_count(field, options) : tread_field_values(field);
+        for (size_t i = 0; i < n; i++)
+            TREAD_TRY(check_value(table, field, options, i, tread_field_is_list(field) || n > 1));
+    }
+    return table->check != NULL ? table->check(options) : TREAD_OK;
+}
+
+static const tread_field *find(const tread_field_table *table, const char *name, size_t length) {
+    for (size_t f = 0; f < table->n_fields; f++)
+        if (strlen(table->fields[f].name) == length && memcmp(table->fields[f].name, name, length) == 0)
+            return &table->fields[f];
+    tread_report names = {.length = 0};
+    for (size_t f = 0; f < table->n_fields; f++)
+        tread_report_item(&names, table->fields[f].name);
+    return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: there is no field '%.*s'; there are %s", table->name, (int)length,
+                           name, names.text);
+}
+
+const tread_field *tread_fields_find(const tread_field_table *table, const char *name) {
+    return find(table, name, strlen(name));
+}
+
+/* "betas[1]" to field and 1. */
+static tread_status find_value(const tread_field_table *table, const char *name, const tread_field **ret_field,
+                               size_t *ret_i) {
+    const char *bracket = strchr(name, '[');
+    const tread_field *field = find(table, name, bracket != NULL ? (size_t)(bracket - name) : strlen(name));
+    if (field == NULL)
+        return TREAD_ERROR_ARGUMENT;
+    if (tread_field_is_list(field))
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is a list, and no number", table->name, field->name);
+    int n = (int)tread_field_values(field);
+    if (n == 1 && bracket == NULL) {
+        *ret_field = field;
+        *ret_i = 0;
+        return TREAD_OK;
+    }
+    char *end = NULL;
+    long i = bracket != NULL && bracket[1] >= '0' && bracket[1] <= '9' ? strtol(bracket + 1, &end, 10) : -1;
+    if (n == 1 || i < 0 || i >= n || strcmp(end, "]") != 0)
+        return n == 1 ? tread_fail(TREAD_ERROR_ARGUMENT, "%s: '%s' has an index, and %s is one value", table->name,
+                                   name, field->name)
+                      : tread_fail(TREAD_ERROR_ARGUMENT, "%s: '%s' is not one of the values of %s, [0] to [%d]",
+                                   table->name, name, field->name, n - 1);
+    *ret_field = field;
+    *ret_i = (size_t)i;
+    return TREAD_OK;
+}
+
+tread_status tread_fields_get(const tread_field_table *table, const void *options, const char *name,
+                              double *ret_value) {
+    const tread_field *field = NULL;
+    size_t i = 0;
+    TREAD_TRY(find_value(table, name, &field, &i));
+    *ret_value = value_at(field, options, i);
+    return TREAD_OK;
+}
+
+tread_status tread_fields_set(const tread_field_table *table, void *options, const char *name, double value) {
+    const tread_field *field = NULL;
+    size_t i = 0;
+    TREAD_TRY(find_value(table, name, &field, &i));
+    bool fits = field->kind == TREAD_FIELD_REAL || (fabs(value) < 9e15 && value == floor(value));
+    if (field->kind == TREAD_FIELD_BOOLEAN)
+        fits = value == 0 || value == 1;
+    if (!fits) {
+        char number[TREAD_NUMBER_TEXT];
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = %s is not %s", table->name, field->name,
+                          tread_number_text(number, value),
+                          field->kind == TREAD_FIELD_BOOLEAN ? "0 (false) or 1 (true)" : "a whole number");
+    }
+    if (field->kind == TREAD_FIELD_CHOICE && fabs(value) > 1000)
+        value = -1; /* no choice, and small enough for its int */
+    set_value(field, options, i, value);
+    return TREAD_OK;
+}
+
+void tread_field_describe(const tread_field *field, tread_field_info *ret_info) {
+    tread_report initial = {.length = 0}, range = {.length = 0};
+    if (!field->required && !tread_field_is_list(field)) {
+        tread_field alone = *field;
+        alone.offset = 0;
+        _Alignas(double) char storage[TREAD_MAX_VALUES * sizeof(double)] = {0};
+        for (size_t i = 0; i < tread_field_values(field); i++)
+            set_value(&alone, storage, i, field->initial[i]);
+        tread_field_text(&alone, storage, &initial);
+    }
+    range_text(field, &range);
+    *ret_info = (tread_field_info){.name = field->name,
+                                   .kind = field->kind,
+                                   .n_values = tread_field_is_list(field) ? 0 : (int)tread_field_values(field),
+                                   .required = field->required,
+                                   .doc = field->doc,
+                                   .low = field->range.low,
+                                   .high = field->range.high};
+    snprintf(ret_info->default_text, sizeof ret_info->default_text, "%.*s", (int)sizeof ret_info->default_text - 1,
+             initial.text);
+    snprintf(ret_info->range, sizeof ret_info->range, "%.*s", (int)sizeof ret_info->range - 1, range.text);
+}

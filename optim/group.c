@@ -1,0 +1,182 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "optim/optimizer.h"
+
+void *tread_group_option(const tread_optimizer *optimizer, const tread_param_group *group, const char *field) {
+    const tread_field_table *table = &optimizer->type->table;
+    for (size_t f = 0; f < table->n_fields; f++)
+        if (strcmp(table->fields[f].name, field) == 0)
+            return (char *)group->options + table->fields[f].offset;
+    return NULL;
+}
+
+void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *group, double lr) {
+    *(double *)tread_group_option(optimizer, group, "lr") = lr;
+}
+
+const char *tread_item_name(const tread_optimizer *optimizer, size_t item, char *buffer) {
+    const char *name = tread_parameter_name(optimizer->items[item].parameter);
+    if (name != NULL)
+        return name;
+    snprintf(buffer, TREAD_ITEM_NAME, "param.%zu", item);
+    return buffer;
+}
+
+/* ---- Slot memory ---- */
+
+/* Arrays that begin at the same place in their pages contend for the same sets of the cache, and a load may wait for a
+ * store at the same place of another page: so each slot begins five lines later in its page than the one before. */
+static int64_t stride_of(int64_t n_floats) {
+    int64_t page = 4096 / sizeof(float), line = TREAD_ALIGNMENT / sizeof(float);
+    return n_floats < page ? n_floats : (n_floats + page - 1) / page * page + 5 * line;
+}
+
+tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_param_group *group,
+                              tread_slot_memory *ret_memory) {
+    const tread_optimizer_type *type = optimizer->type;
+    tread_slot_memory memory = {0};
+    int64_t n_slots = 0, stride = stride_of(group->n_floats);
+    for (int s = 0; s < type->n_slots; s++)
+        if (type->slots[s].needed == NULL || type->slots[s].needed(group->spare)) {
+            memory.mask |= 1u << s;
+            n_slots++;
+        }
+    if (memory.mask == group->memory.mask) {
+        *ret_memory = group->memory;
+        return TREAD_OK;
+    }
+    if (n_slots > 0) {
+        memory.data = tread_alloc((size_t)(n_slots * stride) * sizeof(float), "an optimizer's state");
+        if (memory.data == NULL)
+            return TREAD_ERROR_MEMORY;
+    }
+    float *next = memory.data;
+    for (int s = 0; s < type->n_slots; s++) {
+        if (!(memory.mask >> s & 1))
+            continue;
+        double initial = type->slots[s].initial != NULL ? type->slots[s].initial(group->spare) : 0;
+        if (group->memory.slots[s] != NULL)
+            memcpy(next, group->memory.slots[s], (size_t)group->n_floats * sizeof(float));
+        else if (initial == 0)
+            memset(next, 0, (size_t)group->n_floats * sizeof(float));
+        else
+            for (int64_t i = 0; i < group->n_floats; i++)
+                next[i] = (float)initial;
+        memory.slots[s] = next;
+        next += stride;
+    }
+    *ret_memory = memory;
+    return TREAD_OK;
+}
+
+static void swap(tread_optimizer *optimizer, tread_param_group *group) {
+    const tread_slot_memory memory = group->planned;
+    uint32_t added = memory.mask & ~group->memory.mask, dropped = group->memory.mask & ~memory.mask;
+    if (memory.data != group->memory.data)
+        tread_free(group->memory.data);
+    group->memory = memory;
+    void *options = group->options;
+    group->options = group->spare;
+    group->spare = options;
+    for (size_t i = 0; (added | dropped) != 0 && i < group->count; i++)
+        optimizer->items[group->first + i].progress.fresh |= added | dropped;
+}
+
+tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_t end) {
+    for (size_t g = first; g < end; g++)
+        if (tread_group_plan(optimizer, &optimizer->groups[g], &optimizer->groups[g].planned) != TREAD_OK) {
+            for (size_t i = first; i < g; i++)
+                if (optimizer->groups[i].planned.data != optimizer->groups[i].memory.data)
+                    tread_free(optimizer->groups[i].planned.data);
+            return TREAD_ERROR_MEMORY;
+        }
+    for (size_t g = first; g < end; g++)
+        swap(optimizer, &optimizer->groups[g]);
+    return TREAD_OK;
+}
+
+/* ---- One option ---- */
+
+static tread_status check_group(const tread_optimizer *optimizer, size_t group) {
+    if (group >= optimizer->n_groups)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: there is no group %zu; there are %zu", optimizer->type->table.name,
+                          group, optimizer->n_groups);
+    return TREAD_OK;
+}
+
+tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field, double *ret_value) {
+    TREAD_TRY(check_group(optimizer, group));
+    return tread_fields_get(&optimizer->type->table, optimizer->groups[group].options, field, ret_value);
+}
+
+tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field, char *ret_text,
+                                      size_t size) {
+    TREAD_TRY(check_group(optimizer, group));
+    const tread_field *found = tread_fields_find(&optimizer->type->table, field);
+    if (found == NULL)
+        return TREAD_ERROR_ARGUMENT;
+    tread_report text = {.length = 0};
+    tread_field_text(found, optimizer->groups[group].options, &text);
+    if (text.length >= size)
+        return tread_fail(TREAD_ERROR_ARGUMENT,
+                          "%s: the text of %s has %zu bytes and the end mark, there is room for %zu",
+                          optimizer->type->table.name, field, text.length, size);
+    memcpy(ret_text, text.text, text.length + 1);
+    return TREAD_OK;
+}
+
+double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group) {
+    return group < optimizer->n_groups ? *(double *)tread_group_option(optimizer, &optimizer->groups[group], "lr")
+                                       : NAN;
+}
+
+/* One field as a number, or as text where text is not NULL. */
+typedef struct assignment {
+    const char *field;
+    double value;
+    const char *text;
+} assignment;
+
+/* The group's spare options with the new value, checked. Optimizers have no lists, so that a byte copy is whole. */
+static tread_status assign(const tread_optimizer *optimizer, const tread_param_group *group, const assignment *a) {
+    const tread_field_table *table = &optimizer->type->table;
+    memcpy(group->spare, group->options, table->size);
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(a->field, "["), a->field);
+    const tread_field *field = tread_fields_find(table, name);
+    if (field == NULL)
+        return TREAD_ERROR_ARGUMENT;
+    if (a->text != NULL)
+        TREAD_TRY(tread_fields_set_text(table, group->spare, field, a->text));
+    else
+        TREAD_TRY(tread_fields_set(table, group->spare, a->field, a->value));
+    TREAD_TRY(tread_fields_check(table, group->spare));
+    const char *was = (const char *)group->options + field->offset, *is = (const char *)group->spare + field->offset;
+    if (field->identity && memcmp(was, is, sizeof(int)) != 0) /* choices */
+        return tread_fail(TREAD_ERROR_STATE, "%s: %s is fixed when the group is made", table->name, field->name);
+    return TREAD_OK;
+}
+
+static tread_status set(tread_optimizer *optimizer, size_t group, const assignment *a) {
+    size_t first = 0, end = optimizer->n_groups;
+    if (group != TREAD_ALL_GROUPS) {
+        TREAD_TRY(check_group(optimizer, group));
+        first = group;
+        end = group + 1;
+    }
+    for (size_t g = first; g < end; g++)
+        TREAD_TRY(assign(optimizer, &optimizer->groups[g], a));
+    /* Memory last: with one new value every group that needs some needs it for that value. */
+    return tread_groups_commit(optimizer, first, end);
+}
+
+tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value) {
+    return set(optimizer, group, &(assignment){field, value, NULL});
+}
+
+tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size_t group, const char *field, const char *text) {
+    return set(optimizer, group, &(assignment){field, 0, text});
+}

@@ -1,0 +1,196 @@
+#include "optim/lr_scheduler.h"
+
+#include <string.h>
+
+#include "core/context.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "optim/optimizer.h"
+
+static const void *option(const tread_lr_scheduler *scheduler, const char *name) {
+    const tread_field_table *table = &scheduler->type->table;
+    for (size_t f = 0; f < table->n_fields; f++)
+        if (strcmp(table->fields[f].name, name) == 0)
+            return (const char *)scheduler->options + table->fields[f].offset;
+    return NULL;
+}
+
+static const char *name_of(const tread_lr_scheduler *scheduler) { return scheduler->type->table.name; }
+
+tread_status tread_lr_scheduler_check_optimizer(const tread_lr_scheduler *scheduler) {
+    if (scheduler->optimizer == NULL)
+        return tread_fail(TREAD_ERROR_STATE, "%s: its optimizer has been destroyed", name_of(scheduler));
+    return TREAD_OK;
+}
+
+tread_status tread_lr_scheduler_fit_groups(tread_lr_scheduler *scheduler) {
+    size_t n = scheduler->optimizer->n_groups;
+    if (scheduler->type->check_groups != NULL)
+        TREAD_TRY(scheduler->type->check_groups(scheduler->options, n));
+    if (n == scheduler->n_lrs)
+        return TREAD_OK;
+    double *lrs = tread_alloc(2 * n * sizeof *lrs, "a scheduler's learning rates");
+    if (lrs == NULL)
+        return TREAD_ERROR_MEMORY;
+    for (size_t g = 0; g < n; g++)
+        lrs[g] = g < scheduler->n_lrs ? scheduler->lrs[g] : tread_optimizer_lr(scheduler->optimizer, g);
+    tread_free(scheduler->lrs);
+    scheduler->lrs = lrs;
+    scheduler->n_lrs = n;
+    return TREAD_OK;
+}
+
+/* The groups' lrs at a step, into the second half of scheduler->lrs. */
+static tread_status compute(tread_lr_scheduler *scheduler, int64_t step) {
+    for (size_t g = 0; g < scheduler->n_lrs; g++) {
+        const tread_param_group *group = &scheduler->optimizer->groups[g];
+        double base = isnan(group->initial_lr) ? tread_optimizer_lr(scheduler->optimizer, g) : group->initial_lr;
+        double lr = scheduler->type->lr(scheduler->options, base, step, g);
+        if (!(lr >= 0 && isfinite(lr)))
+            return tread_fail(TREAD_ERROR_NUMERIC, "%s: lr of group %zu at step %lld is %g, outside [0, inf)",
+                              name_of(scheduler), g, (long long)step, lr);
+        scheduler->lrs[scheduler->n_lrs + g] = lr;
+    }
+    return TREAD_OK;
+}
+
+void tread_lr_scheduler_write(tread_lr_scheduler *scheduler) {
+    for (size_t g = 0; g < scheduler->n_lrs; g++) {
+        scheduler->lrs[g] = scheduler->lrs[scheduler->n_lrs + g];
+        tread_group_set_lr(scheduler->optimizer, &scheduler->optimizer->groups[g], scheduler->lrs[g]);
+    }
+}
+
+static void write_and_log(tread_lr_scheduler *scheduler) {
+    const bool *verbose = option(scheduler, "verbose");
+    tread_lr_scheduler_write(scheduler);
+    for (size_t g = 0; g < scheduler->n_lrs && verbose != NULL && *verbose; g++)
+        tread_context_log(scheduler->optimizer->context, "%s: step %lld: lr of group %zu is %.5g", name_of(scheduler),
+                          (long long)scheduler->last_step, g, scheduler->lrs[g]);
+}
+
+/* A schedule on a metric changes the lr that is there; one that computes it anew would undo that. */
+static tread_status check_company(const tread_optimizer *optimizer, const tread_lr_scheduler_type *type) {
+    for (const tread_lr_scheduler *other = optimizer->schedulers; other != NULL; other = other->next)
+        if (type->lr_on_metric != NULL || other->type->lr_on_metric != NULL)
+            return tread_fail(TREAD_ERROR_STATE,
+                              "%s: the optimizer has a %s already, and the two would undo each other", type->table.name,
+                              name_of(other));
+    return TREAD_OK;
+}
+
+static tread_status start(tread_lr_scheduler *scheduler) {
+    tread_optimizer *optimizer = scheduler->optimizer;
+    const int64_t *last_step = option(scheduler, "last_step");
+    TREAD_TRY(tread_lr_scheduler_fit_groups(scheduler));
+    if (scheduler->type->lr_on_metric != NULL) {
+        scheduler->memory = tread_alloc(scheduler->type->memory->size, "a scheduler's state");
+        if (scheduler->memory == NULL)
+            return TREAD_ERROR_MEMORY;
+        tread_fields_defaults(scheduler->type->memory, scheduler->memory);
+        return TREAD_OK;
+    }
+    for (size_t g = 0; g < optimizer->n_groups && *last_step >= 0; g++)
+        if (isnan(optimizer->groups[g].initial_lr))
+            return tread_fail(
+                TREAD_ERROR_STATE,
+                "%s: last_step = %lld goes on with an earlier run, and group %zu has no initial_lr; load the "
+                "optimizer's state first",
+                name_of(scheduler), (long long)*last_step, g);
+    scheduler->last_step = *last_step + 1;
+    TREAD_TRY(compute(scheduler, scheduler->last_step));
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        if (isnan(optimizer->groups[g].initial_lr))
+            optimizer->groups[g].initial_lr = tread_optimizer_lr(optimizer, g);
+    write_and_log(scheduler);
+    return TREAD_OK;
+}
+
+tread_lr_scheduler *tread_lr_scheduler_create(tread_optimizer *optimizer, const tread_lr_scheduler_type *type,
+                                              const void *options) {
+    if (optimizer == NULL)
+        return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: the optimizer is NULL", type->table.name);
+    tread_lr_scheduler *scheduler = tread_calloc(1, sizeof *scheduler, "a scheduler");
+    if (scheduler == NULL)
+        return NULL;
+    scheduler->type = type;
+    tread_status status = tread_fields_clone(&type->table, options, &scheduler->options);
+    if (status == TREAD_OK)
+        status = check_company(optimizer, type);
+    if (status == TREAD_OK) {
+        scheduler->optimizer = optimizer;
+        status = start(scheduler);
+        scheduler->optimizer = status == TREAD_OK ? optimizer : NULL;
+    }
+    if (status != TREAD_OK) {
+        tread_lr_scheduler_destroy(scheduler);
+        return NULL;
+    }
+    scheduler->next = optimizer->schedulers;
+    optimizer->schedulers = scheduler;
+    return scheduler;
+}
+
+void tread_lr_scheduler_destroy(tread_lr_scheduler *scheduler) {
+    if (scheduler == NULL)
+        return;
+    if (scheduler->optimizer != NULL) {
+        tread_lr_scheduler **link = &scheduler->optimizer->schedulers;
+        while (*link != scheduler)
+            link = &(*link)->next;
+        *link = scheduler->next;
+    }
+    tread_fields_free(&scheduler->type->table, scheduler->options);
+    if (scheduler->memory != NULL)
+        tread_fields_free(scheduler->type->memory, scheduler->memory);
+    tread_free(scheduler->lrs);
+    tread_free(scheduler);
+}
+
+void tread_lr_schedulers_detach(tread_optimizer *optimizer) {
+    for (tread_lr_scheduler *s = optimizer->schedulers; s != NULL; s = s->next)
+        s->optimizer = NULL;
+}
+
+static tread_status step(tread_lr_scheduler *scheduler, double metric) {
+    TREAD_TRY(tread_lr_scheduler_check_optimizer(scheduler));
+    TREAD_TRY(tread_lr_scheduler_fit_groups(scheduler));
+    if (scheduler->type->lr_on_metric != NULL) {
+        double *lrs = scheduler->lrs + scheduler->n_lrs;
+        for (size_t g = 0; g < scheduler->n_lrs; g++)
+            lrs[g] = tread_optimizer_lr(scheduler->optimizer, g);
+        scheduler->type->lr_on_metric(scheduler->options, scheduler->memory, metric, scheduler->n_lrs, lrs);
+    } else {
+        TREAD_TRY(compute(scheduler, scheduler->last_step + 1));
+    }
+    scheduler->last_step++;
+    write_and_log(scheduler);
+    return TREAD_OK;
+}
+
+tread_status tread_lr_scheduler_step(tread_lr_scheduler *scheduler) {
+    if (scheduler->type->lr_on_metric != NULL)
+        return tread_fail(TREAD_ERROR_STATE, "%s: a step needs a metric; call tread_lr_scheduler_step_metric",
+                          name_of(scheduler));
+    return step(scheduler, NAN);
+}
+
+tread_status tread_lr_scheduler_step_metric(tread_lr_scheduler *scheduler, double metric) {
+    return step(scheduler, metric);
+}
+
+bool tread_lr_scheduler_needs_metric(const tread_lr_scheduler *scheduler) {
+    return scheduler->type->lr_on_metric != NULL;
+}
+
+double tread_lr_scheduler_get_last_lr(const tread_lr_scheduler *scheduler, size_t group) {
+    return group < scheduler->n_lrs ? scheduler->lrs[group] : NAN;
+}
+
+int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler) { return scheduler->last_step; }
+
+double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t at) {
+    return scheduler->type->lr != NULL && at >= 0 ? scheduler->type->lr(scheduler->options, base_lr, at, 0) : NAN;
+}
+
+const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler) { return name_of(scheduler); }

@@ -1,0 +1,216 @@
+#include "optim/norm.h"
+
+#include <math.h>
+
+#include "core/isa.h"
+#include "core/lanes.h"
+#include "core/math.h"
+#include "core/parallel.h"
+
+#define FORK 32768 /* gradient entries that are worth a second thread */
+
+/* ---- Kernels over one chunk ---- */
+
+TREAD_KERNEL_BODY void TREAD_BODY(sum_absolute)(const float *from, int64_t n, double *ret_sum) {
+    const float *restrict g = from;
+    TREAD_LANE_SUM(*ret_sum, n, i, fabsf(g[i]));
+}
+TREAD_KERNEL(sum_absolute, (const float *g, int64_t n, double *ret_sum), (g, n, ret_sum))
+
+TREAD_KERNEL_BODY void TREAD_BODY(sum_squares)(const float *from, int64_t n, double *ret_sum) {
+    const float *restrict g = from;
+    TREAD_LANE_SUM(*ret_sum, n, i, (double)g[i] * (double)g[i]);
+}
+TREAD_KERNEL(sum_squares, (const float *g, int64_t n, double *ret_sum), (g, n, ret_sum))
+
+/* Of |g| / largest, so that no power overflows. */
+TREAD_KERNEL_BODY void TREAD_BODY(sum_powers)(const float *from, int64_t n, double largest, double p, double *ret_sum) {
+    const float *restrict g = from;
+    TREAD_LANE_SUM(*ret_sum, n, i, tread_exp_f64(p * tread_log_f64(fabs((double)g[i]) / largest)));
+}
+TREAD_KERNEL(sum_powers, (const float *g, int64_t n, double largest, double p, double *ret_sum),
+             (g, n, largest, p, ret_sum))
+
+/* Without their signs, floats are ordered as their bits are, infinity above all numbers and NaN above infinity. */
+TREAD_KERNEL_BODY void TREAD_BODY(extremes)(const float *from, int64_t n, double *ret_largest, double *ret_smallest) {
+    const float *restrict g = from;
+    uint32_t largest = 0, smallest = UINT32_MAX;
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t bits = tread_bits_f32(g[i]) & 0x7fffffffu;
+        largest = bits > largest ? bits : largest;
+        smallest = bits < smallest ? bits : smallest;
+    }
+    *ret_largest = tread_from_bits_f32(largest);
+    *ret_smallest = *ret_largest != *ret_largest ? *ret_largest : tread_from_bits_f32(smallest);
+}
+TREAD_KERNEL(extremes, (const float *g, int64_t n, double *ret_largest, double *ret_smallest),
+             (g, n, ret_largest, ret_smallest))
+
+TREAD_KERNEL_BODY void TREAD_BODY(scale)(float *to, int64_t n, float by) {
+    float *restrict g = to;
+    for (int64_t i = 0; i < n; i++)
+        g[i] *= by;
+}
+TREAD_KERNEL(scale, (float *g, int64_t n, float by), (g, n, by))
+
+/* Comparisons with NaN are false, so a NaN stays. */
+TREAD_KERNEL_BODY void TREAD_BODY(clamp)(float *to, int64_t n, float limit) {
+    float *restrict g = to;
+    for (int64_t i = 0; i < n; i++) {
+        const float low = g[i] < -limit ? -limit : g[i];
+        g[i] = low > limit ? limit : low;
+    }
+}
+TREAD_KERNEL(clamp, (float *g, int64_t n, float limit), (g, n, limit))
+
+/* ---- One pass over all chunks ---- */
+
+typedef enum work { SUM_ABSOLUTE, SUM_SQUARES, SUM_POWERS, LARGEST, SMALLEST, SCALE, CLAMP } work;
+
+typedef struct pass {
+    const tread_leaves *leaves;
+    int64_t first; /* chunk */
+    work work;
+    double p;
+    float number;
+} pass;
+
+static void run_chunk(const pass *p, const tread_leaf *leaf, float *g, int64_t n, double *ret) {
+    double other;
+    switch (p->work) {
+    case SUM_ABSOLUTE: TREAD_CALL(sum_absolute)(g, n, ret); break;
+    case SUM_SQUARES: TREAD_CALL(sum_squares)(g, n, ret); break;
+    case SUM_POWERS: TREAD_CALL(sum_powers)(g, n, leaf->norm, p->p, ret); break;
+    case LARGEST: TREAD_CALL(extremes)(g, n, ret, &other); break;
+    case SMALLEST: TREAD_CALL(extremes)(g, n, &other, ret); break;
+    case SCALE: TREAD_CALL(scale)(g, n, p->number); break;
+    case CLAMP: TREAD_CALL(clamp)(g, n, p->number); break;
+    }
+}
+
+static void run_chunks(void *argument, int64_t begin, int64_t end) {
+    const pass *p = argument;
+    const tread_leaves *leaves = p->leaves;
+    begin += p->first;
+    end += p->first;
+    size_t i = tread_leaf_of_chunk(leaves, begin);
+    for (int64_t chunk = begin; chunk < end; chunk++) {
+        while (i + 1 < leaves->count && leaves->items[i + 1].first_chunk <= chunk)
+            i++;
+        const tread_leaf *leaf = &leaves->items[i];
+        const tread_tensor *x = leaf->tensor;
+        if (x->grad_state != TREAD_GRAD_DENSE) /* zeros have the sum 0, and scaled and clamped they are zeros */
+            continue;
+        int64_t size = tread_chunk_size(x->count), at = (chunk - leaf->first_chunk) * size;
+        int64_t n = x->count - at < size ? x->count - at : size;
+        run_chunk(p, leaf, (float *)x->grad->data + at, n, &leaves->partial_sums[chunk]);
+    }
+}
+
+size_t tread_leaf_of_chunk(const tread_leaves *leaves, int64_t chunk) {
+    size_t low = 0, high = leaves->count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (leaves->items[middle].first_chunk <= chunk)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void run(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, pass p) {
+    if (n == 0)
+        return;
+    int64_t entries = 0;
+    for (size_t i = first; i < first + n && entries < FORK; i++)
+        entries += leaves->items[i].tensor->count;
+    int64_t end = first + n < leaves->count ? leaves->items[first + n].first_chunk : leaves->n_chunks;
+    p.leaves = leaves;
+    p.first = leaves->items[first].first_chunk;
+    tread_parallel_for(context, end - p.first, entries < FORK ? end - p.first : 1, 1, run_chunks, &p);
+}
+
+void tread_leaves_scale(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float by) {
+    for (size_t i = first; i < first + n && by != by; i++)
+        tread_tensor_grad(leaves->items[i].tensor); /* 0 * NaN is NaN: such zeros must be written out */
+    run(context, leaves, first, n, (pass){.work = SCALE, .number = by});
+}
+
+void tread_leaves_clamp(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float limit) {
+    run(context, leaves, first, n, (pass){.work = CLAMP, .number = limit});
+}
+
+/* ---- Norms ---- */
+
+static double larger(double a, double b) { return b > a || b != b ? b : a; }
+static double smaller(double a, double b) { return b < a || b != b ? b : a; }
+static double power(double x, double p) { return tread_exp_f64(p * tread_log_f64(x)); }
+
+/* The partial results of a leaf's chunks in order, joined as `work` says. */
+static double join(const tread_leaves *leaves, size_t i, work what) {
+    const tread_leaf *leaf = &leaves->items[i];
+    if (leaf->tensor->grad_state != TREAD_GRAD_DENSE)
+        return 0;
+    const double *partial = leaves->partial_sums + leaf->first_chunk;
+    double all = partial[0];
+    for (int64_t c = 1; c < tread_chunk_count(leaf->tensor->count); c++)
+        all = what == LARGEST    ? larger(all, partial[c])
+              : what == SMALLEST ? smaller(all, partial[c])
+                                 : all + partial[c];
+    return all;
+}
+
+static bool counts(const tread_leaf *leaf) {
+    return leaf->tensor->grad_state != TREAD_GRAD_NONE && leaf->tensor->count > 0;
+}
+
+static void leaf_norms(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, work what) {
+    run(context, leaves, first, n, (pass){.work = what});
+    for (size_t i = first; i < first + n; i++)
+        leaves->items[i].norm = counts(&leaves->items[i]) ? join(leaves, i, what) : -1;
+}
+
+/* Any p: the largest entry first, by which all are divided. */
+static void leaf_power_norms(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, double p) {
+    leaf_norms(context, leaves, first, n, LARGEST);
+    run(context, leaves, first, n, (pass){.work = SUM_POWERS, .p = p});
+    for (size_t i = first; i < first + n; i++)
+        if (leaves->items[i].norm > 0 && isfinite(leaves->items[i].norm))
+            leaves->items[i].norm *= power(join(leaves, i, SUM_POWERS), 1 / p);
+}
+
+double tread_leaves_norm(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, double p) {
+    const work what = p == 1 ? SUM_ABSOLUTE : p == 2 ? SUM_SQUARES : p > 0 ? LARGEST : SMALLEST;
+    const bool any_power = isfinite(p) && p != 1 && p != 2;
+    if (any_power)
+        leaf_power_norms(context, leaves, first, n, p);
+    else
+        leaf_norms(context, leaves, first, n, what);
+    double sum = 0, largest = 0, smallest = INFINITY;
+    size_t n_counted = 0;
+    for (size_t i = first; i < first + n; i++) {
+        tread_leaf *leaf = &leaves->items[i];
+        if (!counts(leaf))
+            continue;
+        n_counted++;
+        sum += leaf->norm; /* for p = 2 still the squares */
+        if (p == 2)
+            leaf->norm = sqrt(leaf->norm);
+        largest = larger(largest, leaf->norm);
+        smallest = smaller(smallest, leaf->norm);
+    }
+    if (n_counted == 0)
+        return 0;
+    if (what == SMALLEST)
+        return smallest;
+    if (!any_power)
+        return p == 1 ? sum : p == 2 ? sqrt(sum) : largest;
+    if (largest == 0 || !isfinite(largest))
+        return largest;
+    double powers = 0;
+    for (size_t i = first; i < first + n; i++)
+        if (leaves->items[i].norm > 0)
+            powers += power(leaves->items[i].norm / largest, p);
+    return largest * power(powers, 1 / p);
+}

@@ -1,0 +1,245 @@
+#include "optim/optimizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/context.h"
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "core/status.h"
+
+#define LINE_FLOATS ((int64_t)(TREAD_ALIGNMENT / sizeof(float)))
+
+/* The arrays that grow with every group; made anew, then put in place of the old ones. */
+typedef struct tables {
+    tread_param_group *groups;
+    tread_optimizer_item *items;
+    tread_leaves leaves;
+    unsigned char *factors;
+} tables;
+
+static void free_tables(tables *t) {
+    tread_free(t->groups);
+    tread_free(t->items);
+    tread_free(t->leaves.items);
+    tread_free(t->leaves.partial_sums);
+    tread_free(t->factors);
+}
+
+static void free_workspaces(const tread_optimizer *optimizer, tread_optimizer_item *items, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (items[i].workspace != NULL)
+            optimizer->type->destroy_workspace(items[i].workspace);
+}
+
+static void free_group(const tread_optimizer *optimizer, tread_param_group *group) {
+    tread_fields_free(&optimizer->type->table, group->options);
+    tread_free(group->spare);
+    tread_free(group->params);
+    tread_free(group->memory.data);
+}
+
+static int by_address(const void *a, const void *b) {
+    const tread_parameter *x = *(tread_parameter *const *)a, *y = *(tread_parameter *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Not empty, none NULL, none twice, here or in another group. */
+static tread_status check_params(const tread_optimizer *optimizer, tread_parameter_list params) {
+    const char *name = optimizer->type->table.name;
+    if (params.count == 0 || params.items == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the list of parameters is empty", name);
+    for (size_t i = 0; i < params.count; i++)
+        if (params.items[i] == NULL)
+            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter %zu of %zu is NULL", name, i, params.count);
+    size_t n = optimizer->n_items + params.count;
+    tread_parameter **all = tread_alloc(n * sizeof *all, "a list of parameters");
+    if (all == NULL)
+        return TREAD_ERROR_MEMORY;
+    for (size_t i = 0; i < optimizer->n_items; i++)
+        all[i] = optimizer->items[i].parameter;
+    memcpy(all + optimizer->n_items, params.items, params.count * sizeof *all);
+    qsort(all, n, sizeof *all, by_address);
+    const tread_parameter *twice = NULL;
+    for (size_t i = 1; i < n && twice == NULL; i++)
+        if (all[i] == all[i - 1])
+            twice = all[i];
+    tread_free(all);
+    if (twice == NULL)
+        return TREAD_OK;
+    const char *parameter = tread_parameter_name(twice);
+    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter '%s' is there twice", name,
+                      parameter != NULL ? parameter : "(no name)");
+}
+
+/* Items of the new group, without their workspaces. */
+static void fill_items(const tread_optimizer *optimizer, tread_param_group *group, tread_parameter_list params,
+                       tables *t) {
+    for (size_t i = 0; i < params.count; i++) {
+        tread_tensor *x = &params.items[i]->tensor;
+        tread_optimizer_item *item = &t->items[group->first + i];
+        *item = (tread_optimizer_item){.parameter = params.items[i], .n = x->count, .offset = group->n_floats};
+        item->progress.fresh = (uint32_t)-1;
+        for (int s = 0; s < optimizer->type->n_scalars; s++)
+            item->progress.scalars[s] = optimizer->type->scalars[s].initial;
+        group->n_floats += (x->count + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+        t->leaves.items[group->first + i] = (tread_leaf){.tensor = x, .first_chunk = t->leaves.n_chunks};
+        t->leaves.n_chunks += tread_chunk_count(x->count);
+    }
+    t->leaves.count = group->first + params.count;
+}
+
+static tread_status make_workspaces(const tread_optimizer *optimizer, const tread_param_group *group,
+                                    tread_optimizer_item *items) {
+    const tread_optimizer_type *type = optimizer->type;
+    bool whole = type->whole_tensor != NULL && (type->applies_whole == NULL || type->applies_whole(group->options));
+    for (size_t i = 0; whole && i < group->count; i++) {
+        tread_optimizer_item *item = &items[group->first + i];
+        item->whole = true;
+        TREAD_TRY(
+            type->create_workspace(optimizer->context, group->options, &item->parameter->tensor, &item->workspace));
+    }
+    return TREAD_OK;
+}
+
+static tread_status make_tables(const tread_optimizer *optimizer, size_t count, tables *t) {
+    size_t n_items = optimizer->n_items + count;
+    t->groups = tread_calloc(optimizer->n_groups + 1, sizeof *t->groups, "an optimizer's groups");
+    t->items = t->groups == NULL ? NULL : tread_calloc(n_items, sizeof *t->items, "an optimizer's parameters");
+    t->leaves.items = t->items == NULL ? NULL : tread_calloc(n_items, sizeof(tread_leaf), "an optimizer's gradients");
+    t->factors = t->leaves.items == NULL ? NULL : tread_calloc(n_items, TREAD_MAX_FACTORS, "an optimizer's factors");
+    if (t->factors == NULL)
+        return TREAD_ERROR_MEMORY;
+    if (optimizer->n_groups > 0) {
+        memcpy(t->groups, optimizer->groups, optimizer->n_groups * sizeof *t->groups);
+        memcpy(t->items, optimizer->items, optimizer->n_items * sizeof *t->items);
+        memcpy(t->leaves.items, optimizer->leaves.items, optimizer->n_items * sizeof(tread_leaf));
+        t->leaves.n_chunks = optimizer->leaves.n_chunks;
+    }
+    return TREAD_OK;
+}
+
+/* Fills the new group in t, which frees nothing on failure. Takes options on success only. */
+static tread_status make_group(const tread_optimizer *optimizer, tread_parameter_list params, void *options,
+                               tables *t) {
+    const tread_optimizer_type *type = optimizer->type;
+    tread_param_group *group = &t->groups[optimizer->n_groups];
+    *group = (tread_param_group){.first = optimizer->n_items, .count = params.count, .initial_lr = NAN, .clip = 1};
+    fill_items(optimizer, group, params, t);
+    int n_sums = type->n_sums > 1 ? type->n_sums : 1;
+    t->leaves.partial_sums =
+        tread_calloc((size_t)(t->leaves.n_chunks * n_sums), sizeof(double), "partial sums of gradients");
+    group->spare = t->leaves.partial_sums == NULL ? NULL : tread_alloc(type->table.size, "options");
+    group->params =
+        group->spare == NULL ? NULL : tread_alloc(params.count * sizeof *group->params, "a list of parameters");
+    if (group->params == NULL)
+        return TREAD_ERROR_MEMORY;
+    memcpy(group->params, params.items, params.count * sizeof *group->params);
+    memcpy(group->spare, options, type->table.size);
+    TREAD_TRY(tread_group_plan(optimizer, group, &group->memory));
+    group->options = options;
+    tread_status status = make_workspaces(optimizer, group, t->items);
+    if (status != TREAD_OK)
+        group->options = NULL;
+    return status;
+}
+
+/* Takes options, checked and ours, whatever comes of it. */
+static tread_status add_group(tread_optimizer *optimizer, tread_parameter_list params, void *options) {
+    tables t = {0};
+    tread_status status = check_params(optimizer, params);
+    if (status == TREAD_OK && optimizer->type->solve != NULL && optimizer->n_groups > 0)
+        status = tread_fail(TREAD_ERROR_ARGUMENT, "%s: there can be one group only", optimizer->type->table.name);
+    if (status == TREAD_OK)
+        status = make_tables(optimizer, params.count, &t);
+    if (status == TREAD_OK) {
+        status = make_group(optimizer, params, options, &t);
+        if (status != TREAD_OK) {
+            free_workspaces(optimizer, t.items + optimizer->n_items, params.count);
+            free_group(optimizer, &t.groups[optimizer->n_groups]);
+        }
+    }
+    if (status != TREAD_OK) {
+        free_tables(&t);
+        tread_fields_free(&optimizer->type->table, options);
+        return status;
+    }
+    tables old = {optimizer->groups, optimizer->items, optimizer->leaves, optimizer->factors};
+    optimizer->groups = t.groups;
+    optimizer->items = t.items;
+    optimizer->leaves = t.leaves;
+    optimizer->factors = t.factors;
+    optimizer->n_items += params.count;
+    tread_param_group *group = &optimizer->groups[optimizer->n_groups++];
+    if (optimizer->schedulers != NULL) /* it takes part from now on */
+        group->initial_lr = *(double *)tread_group_option(optimizer, group, "lr");
+    free_tables(&old);
+    return TREAD_OK;
+}
+
+tread_optimizer *tread_optimizer_create(const tread_context *context, const tread_optimizer_type *type,
+                                        tread_parameter_list params, const void *options) {
+    void *defaults, *own;
+    if ((context == NULL && tread_context_default_status() != TREAD_OK) ||
+        tread_fields_clone(&type->table, options, &defaults) != TREAD_OK)
+        return NULL;
+    tread_optimizer *optimizer = tread_calloc(1, sizeof *optimizer, "an optimizer");
+    if (optimizer == NULL) {
+        tread_fields_free(&type->table, defaults);
+        return NULL;
+    }
+    optimizer->context = context;
+    optimizer->type = type;
+    optimizer->defaults = defaults;
+    if (tread_fields_clone(&type->table, defaults, &own) != TREAD_OK || add_group(optimizer, params, own) != TREAD_OK ||
+        (type->create_solver != NULL && type->create_solver(optimizer, &optimizer->solver) != TREAD_OK)) {
+        tread_optimizer_destroy(optimizer);
+        return NULL;
+    }
+    return optimizer;
+}
+
+void tread_optimizer_destroy(tread_optimizer *optimizer) {
+    if (optimizer == NULL)
+        return;
+    tread_lr_schedulers_detach(optimizer);
+    if (optimizer->solver != NULL)
+        optimizer->type->destroy_solver(optimizer->solver);
+    free_workspaces(optimizer, optimizer->items, optimizer->n_items);
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        free_group(optimizer, &optimizer->groups[g]);
+    free_tables(&(tables){optimizer->groups, optimizer->items, optimizer->leaves, optimizer->factors});
+    tread_fields_free(&optimizer->type->table, optimizer->defaults);
+    tread_free(optimizer);
+}
+
+tread_status tread_optimizer_add_param_group(tread_optimizer *optimizer, tread_parameter_list params,
+                                             const void *options) {
+    void *own;
+    TREAD_TRY(tread_fields_clone(&optimizer->type->table, options != NULL ? options : optimizer->defaults, &own));
+    return add_group(optimizer, params, own);
+}
+
+tread_status tread_optimizer_add_param_group_spec(tread_optimizer *optimizer, tread_parameter_list params,
+                                                  const char *spec) {
+    const tread_field_table *table = &optimizer->type->table;
+    void *own;
+    TREAD_TRY(tread_fields_clone(table, optimizer->defaults, &own));
+    tread_status status = tread_fields_parse(table, own, spec != NULL ? spec : "");
+    if (status != TREAD_OK) {
+        tread_fields_free(table, own);
+        return status;
+    }
+    return add_group(optimizer, params, own);
+}
+
+size_t tread_optimizer_group_count(const tread_optimizer *optimizer) { return optimizer->n_groups; }
+
+tread_parameter_list tread_optimizer_group_params(const tread_optimizer *optimizer, size_t group) {
+    if (group >= optimizer->n_groups)
+        return (tread_parameter_list){NULL, 0};
+    return (tread_parameter_list){optimizer->groups[group].params, optimizer->groups[group].count};
+}
+
+const char *tread_optimizer_name(const tread_optimizer *optimizer) { return optimizer->type->table.name; }
+bool tread_optimizer_support_sparse(const tread_optimizer *optimizer) { return optimizer->type->support_sparse; }

@@ -1,0 +1,84 @@
+/* Layer: optim. What an optimizer object is made of. */
+#ifndef TREAD_OPTIM_OPTIMIZER_H
+#define TREAD_OPTIM_OPTIMIZER_H
+
+#include "core/tensor.h"
+#include "optim/norm.h"
+#include "optim/type.h"
+
+/* One parameter. */
+typedef struct tread_optimizer_item {
+    tread_parameter *parameter;
+    int64_t n;        /* elements */
+    int64_t offset;   /* in each of its group's slots */
+    int64_t position; /* in this step: elements of the active ones before it, each padded to a cache line */
+    const float *g;   /* of this step; NULL: skipped */
+    float scale;
+    uint32_t starting; /* of this step: slots that no update has written yet */
+    bool whole;        /* updated by whole_tensor */
+    void *factors;
+    tread_progress progress; /* step: updates received */
+    void *workspace;
+} tread_optimizer_item;
+
+/* The slots of a group: as many arrays of stride floats as its options need, each parameter's part aligned. */
+typedef struct tread_slot_memory {
+    uint32_t mask; /* bit s: slot s is there */
+    float *data;
+    float *slots[TREAD_MAX_SLOTS];
+} tread_slot_memory;
+
+typedef struct tread_param_group {
+    void *options;            /* the type's struct */
+    void *spare;              /* the same, for changes that must succeed whole: filled, checked, then swapped */
+    tread_parameter **params; /* for callers */
+    size_t first, count;      /* its items */
+    int64_t n_floats;         /* of one slot */
+    tread_slot_memory memory, planned;
+    double initial_lr; /* NAN: no scheduler yet */
+    double norm;       /* of the clipping under way */
+    float clip;        /* fused clip coefficient for the next step, else 1 */
+} tread_param_group;
+
+typedef struct tread_lr_scheduler tread_lr_scheduler; /* lr_scheduler.h */
+
+struct tread_optimizer {
+    const tread_context *context;
+    const tread_optimizer_type *type;
+    void *defaults; /* the constructor's options */
+    tread_param_group *groups;
+    size_t n_groups;
+    tread_optimizer_item *items; /* of all groups in order */
+    size_t n_items;
+    tread_leaves leaves;    /* one an item */
+    unsigned char *factors; /* n_items * TREAD_MAX_FACTORS: those of this step, as many as differ */
+    bool skip_next, skipped, evaluating;
+    void *solver;
+    tread_lr_scheduler *schedulers; /* attached ones */
+};
+
+static inline const tread_field_table *tread_optimizer_table(const tread_optimizer *optimizer) {
+    return &optimizer->type->table;
+}
+
+/* Any option of a group by name, for the front. The field must exist. */
+void *tread_group_option(const tread_optimizer *optimizer, const tread_param_group *group, const char *field);
+void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *group, double lr);
+/* "0.weight", or "param.<index>" into buffer. */
+#define TREAD_ITEM_NAME 32
+const char *tread_item_name(const tread_optimizer *optimizer, size_t item, char *buffer);
+
+/* Slot memory that group->spare needs: the old where it fits (no allocation), else new with the kept slots copied and
+ * new ones at their start. */
+tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_param_group *group,
+                              tread_slot_memory *ret_memory);
+/* Takes the spare options of groups [first, end) into use, all or none. TREAD_ERROR_MEMORY. */
+tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_t end);
+
+/* For solvers: marks every parameter's data as changed. */
+void tread_optimizer_touch(tread_optimizer *optimizer);
+
+/* Schedulers. */
+void tread_lr_schedulers_detach(tread_optimizer *optimizer);
+
+#endif

@@ -1,0 +1,117 @@
+#include <string.h>
+#include <tread/lr_scheduler.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "optim/lr_scheduler.h"
+#include "optim/optimizer.h"
+
+/* The one line that each algorithm has outside its file, in the order of help texts. */
+extern const tread_optimizer_type tread_sgd_type, tread_adam_type;
+const tread_optimizer_type *const tread_optimizer_types[] = {&tread_sgd_type, &tread_adam_type, NULL};
+
+extern const tread_lr_scheduler_type tread_step_lr_type, tread_cosine_decay_lr_type;
+const tread_lr_scheduler_type *const tread_lr_scheduler_types[] = {&tread_step_lr_type, &tread_cosine_decay_lr_type,
+                                                                   NULL};
+
+static const tread_field_table *optimizer_table(size_t type) {
+    return type < tread_optimizer_type_count() ? &tread_optimizer_types[type]->table : NULL;
+}
+
+static const tread_field_table *scheduler_table(size_t type) {
+    return type < tread_lr_scheduler_type_count() ? &tread_lr_scheduler_types[type]->table : NULL;
+}
+
+size_t tread_optimizer_type_count(void) { return sizeof tread_optimizer_types / sizeof *tread_optimizer_types - 1; }
+size_t tread_lr_scheduler_type_count(void) {
+    return sizeof tread_lr_scheduler_types / sizeof *tread_lr_scheduler_types - 1;
+}
+
+const char *tread_optimizer_type_name(size_t type) {
+    return optimizer_table(type) != NULL ? optimizer_table(type)->name : NULL;
+}
+const char *tread_lr_scheduler_type_name(size_t type) {
+    return scheduler_table(type) != NULL ? scheduler_table(type)->name : NULL;
+}
+
+const char *tread_optimizer_type_doc(size_t type) {
+    return optimizer_table(type) != NULL ? tread_optimizer_types[type]->doc : NULL;
+}
+const char *tread_lr_scheduler_type_doc(size_t type) {
+    return scheduler_table(type) != NULL ? tread_lr_scheduler_types[type]->doc : NULL;
+}
+
+size_t tread_optimizer_field_count(size_t type) {
+    return optimizer_table(type) != NULL ? optimizer_table(type)->n_fields : 0;
+}
+size_t tread_lr_scheduler_field_count(size_t type) {
+    return scheduler_table(type) != NULL ? scheduler_table(type)->n_fields : 0;
+}
+
+static tread_status describe(const tread_field_table *table, const char *what, size_t field,
+                             tread_field_info *ret_info) {
+    if (table == NULL || field >= table->n_fields)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: there is no field %zu%s", table == NULL ? what : table->name,
+                          field, table == NULL ? ", nor that type" : "");
+    tread_field_describe(&table->fields[field], ret_info);
+    return TREAD_OK;
+}
+
+tread_status tread_optimizer_field(size_t type, size_t field, tread_field_info *ret_info) {
+    return describe(optimizer_table(type), "optimizer", field, ret_info);
+}
+tread_status tread_lr_scheduler_field(size_t type, size_t field, tread_field_info *ret_info) {
+    return describe(scheduler_table(type), "scheduler", field, ret_info);
+}
+
+/* Splits "name:fields" over one of the two registries, and makes options of its fields. */
+static tread_status read_spec(const char *what, const char *spec, const tread_field_table *(*table_of)(size_t),
+                              size_t *ret_type, void **ret_options) {
+    if (spec == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the spec string is NULL", what);
+    size_t length = strcspn(spec, ":"), type = 0;
+    tread_report names = {.length = 0};
+    for (; table_of(type) != NULL; type++) {
+        const char *name = table_of(type)->name;
+        if (strlen(name) == length && memcmp(name, spec, length) == 0)
+            break;
+        tread_report_item(&names, name);
+    }
+    const tread_field_table *table = table_of(type);
+    if (table == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "there is no %s '%.*s'; there are %s", what, (int)length, spec,
+                          names.text);
+    void *options = tread_alloc(table->size, "options");
+    if (options == NULL)
+        return TREAD_ERROR_MEMORY;
+    tread_fields_defaults(table, options);
+    tread_status status = tread_fields_parse(table, options, spec[length] == ':' ? spec + length + 1 : "");
+    if (status != TREAD_OK) {
+        tread_fields_free(table, options);
+        return status;
+    }
+    *ret_type = type;
+    *ret_options = options;
+    return TREAD_OK;
+}
+
+tread_optimizer *tread_optimizer_from_spec(const tread_context *context, tread_parameter_list params,
+                                           const char *spec) {
+    size_t type;
+    void *options;
+    if (read_spec("optimizer", spec, optimizer_table, &type, &options) != TREAD_OK)
+        return NULL;
+    tread_optimizer *optimizer = tread_optimizer_create(context, tread_optimizer_types[type], params, options);
+    tread_fields_free(&tread_optimizer_types[type]->table, options);
+    return optimizer;
+}
+
+tread_lr_scheduler *tread_lr_scheduler_from_spec(tread_optimizer *optimizer, const char *spec) {
+    size_t type;
+    void *options;
+    if (read_spec("scheduler", spec, scheduler_table, &type, &options) != TREAD_OK)
+        return NULL;
+    tread_lr_scheduler *scheduler = tread_lr_scheduler_create(optimizer, tread_lr_scheduler_types[type], options);
+    tread_fields_free(&tread_lr_scheduler_types[type]->table, options);
+    return scheduler;
+}

@@ -1,0 +1,28 @@
+/* Layer: optim. Text gathered in a fixed buffer: lists for error sentences, and numbers written the same in every
+ * locale. */
+#ifndef TREAD_OPTIM_REPORT_H
+#define TREAD_OPTIM_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct tread_report {
+    char text[3800]; /* what no longer fits is cut: a sentence holds 4095 bytes */
+    size_t length;
+    size_t n_parts; /* parts added by tread_report_part, cut ones too */
+} tread_report;
+
+/* Begin with tread_report r = {.length = 0}; */
+void tread_report_add(tread_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same with "; " before it, except at the start. */
+void tread_report_part(tread_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "a, b, c" */
+void tread_report_item(tread_report *report, const char *item);
+
+/* The shortest text that reads back as the same double. */
+#define TREAD_NUMBER_TEXT 32
+char *tread_number_text(char *buffer, double value);
+/* The whole of text as a number, as C writes it, "inf" and "nan" too. */
+bool tread_number_parse(const char *text, size_t length, double *ret_value);
+
+#endif

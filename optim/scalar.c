@@ -1,0 +1,42 @@
+#include "optim/scalar.h"
+
+double tread_power(double base, uint64_t n) {
+    double result = 1;
+    for (; n > 0; n >>= 1, base *= base)
+        if (n & 1)
+            result *= base;
+    return result;
+}
+
+/* Taylor series on [0, pi/4], where the first term left out is below 1e-19 of the sum. */
+static double cos_small(double x) {
+    const double z = x * x;
+    double sum = 0;
+    for (int k = 18; k > 0; k -= 2)
+        sum = z / ((k - 1) * k) * (1 - sum);
+    return 1 - sum;
+}
+
+static double sin_small(double x) {
+    const double z = x * x;
+    double sum = 0;
+    for (int k = 18; k > 0; k -= 2)
+        sum = z / (k * (k + 1)) * (1 - sum);
+    return x * (1 - sum);
+}
+
+double tread_cos_pi(int64_t i, int64_t n) {
+    const double pi = 3.14159265358979323846;
+    /* All folding is on whole numbers: i into [0, n/2] by cos(pi (2 - t)) = cos(pi t), cos(pi (1 - t)) = -cos(pi t). */
+    uint64_t whole = (uint64_t)n, j = (uint64_t)i % (2 * whole);
+    if (j > whole)
+        j = 2 * whole - j;
+    double sign = 1;
+    if (2 * j > whole) {
+        j = whole - j;
+        sign = -1;
+    }
+    if (4 * j <= whole)
+        return sign * cos_small(pi * ((double)j / (double)whole));
+    return sign * sin_small(pi * ((double)(whole - 2 * j) / (double)(2 * whole)));
+}

@@ -1,0 +1,12 @@
+/* Layer: optim. Scalar arithmetic whose bits follow no libm: C libraries choose their pow and cos by the CPU. */
+#ifndef TREAD_OPTIM_SCALAR_H
+#define TREAD_OPTIM_SCALAR_H
+
+#include <stdint.h>
+
+/* base^n by squaring; within 2 log2(n) roundings of it. */
+double tread_power(double base, uint64_t n);
+/* cos(pi i / n), exact at the multiples of 1/2; n > 0, i >= 0. */
+double tread_cos_pi(int64_t i, int64_t n);
+
+#endif

@@ -1,0 +1,335 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "optim/optimizer.h"
+
+static bool has_slot(const tread_optimizer_type *type, int s, const void *options) {
+    return type->slots[s].needed == NULL || type->slots[s].needed(options);
+}
+
+/* ---- Taking ---- */
+
+/* Slots that no update has written are left out; where others have been written, "fresh" names them. */
+static tread_status add_slots(const tread_optimizer *optimizer, const tread_param_group *group,
+                              const tread_optimizer_item *item, tread_state *tree) {
+    const tread_optimizer_type *type = optimizer->type;
+    const tread_tensor *x = &item->parameter->tensor;
+    tread_state *fresh = NULL;
+    for (int s = 0; s < type->n_slots && item->progress.step > 0; s++) {
+        if (group->memory.slots[s] == NULL)
+            continue;
+        if (item->progress.fresh >> s & 1) {
+            if (fresh == NULL && (fresh = tread_state_add_list(tree, "fresh")) == NULL)
+                return TREAD_ERROR_MEMORY;
+            TREAD_TRY(tread_state_add_string(fresh, NULL, type->slots[s].name));
+            continue;
+        }
+        tread_tensor *copy = tread_tensor_create(TREAD_FLOAT32, x->rank, x->shape);
+        if (copy == NULL)
+            return TREAD_ERROR_MEMORY;
+        memcpy(copy->data, group->memory.slots[s] + item->offset, tread_tensor_bytes(copy));
+        tread_status status = tread_state_add_tensor(tree, type->slots[s].name, copy);
+        if (status != TREAD_OK) {
+            tread_tensor_destroy(copy);
+            return status;
+        }
+    }
+    return TREAD_OK;
+}
+
+static tread_status add_item(const tread_optimizer *optimizer, const tread_param_group *group, size_t i,
+                             tread_state *states, tread_state *names) {
+    const tread_optimizer_item *item = &optimizer->items[i];
+    char buffer[TREAD_ITEM_NAME];
+    const char *name = tread_item_name(optimizer, i, buffer);
+    if (tread_state_find(states, name) != NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: two parameters are named '%s'", optimizer->type->table.name, name);
+    TREAD_TRY(tread_state_add_string(names, NULL, name));
+    tread_state *tree = tread_state_add_tree(states, name);
+    if (tree == NULL)
+        return TREAD_ERROR_MEMORY;
+    TREAD_TRY(tread_state_add_integer(tree, "step", (int64_t)item->progress.step));
+    for (int s = 0; s < optimizer->type->n_scalars; s++)
+        TREAD_TRY(tread_state_add_real(tree, optimizer->type->scalars[s].name, item->progress.scalars[s]));
+    return add_slots(optimizer, group, item, tree);
+}
+
+static tread_status add_group(const tread_optimizer *optimizer, const tread_param_group *group, tread_state *states,
+                              tread_state *groups) {
+    tread_state *tree = tread_state_add_tree(groups, NULL);
+    if (tree == NULL)
+        return TREAD_ERROR_MEMORY;
+    TREAD_TRY(tread_fields_to_state(&optimizer->type->table, group->options, tree));
+    if (!isnan(group->initial_lr))
+        TREAD_TRY(tread_state_add_real(tree, "initial_lr", group->initial_lr));
+    tread_state *names = tread_state_add_list(tree, "params");
+    if (names == NULL)
+        return TREAD_ERROR_MEMORY;
+    for (size_t i = group->first; i < group->first + group->count; i++)
+        TREAD_TRY(add_item(optimizer, group, i, states, names));
+    return TREAD_OK;
+}
+
+static tread_status fill(const tread_optimizer *optimizer, tread_state *root) {
+    const tread_optimizer_type *type = optimizer->type;
+    TREAD_TRY(tread_state_add_string(root, "algorithm", type->table.name));
+    if (type->set_training != NULL)
+        TREAD_TRY(tread_state_add_integer(root, "training", !optimizer->evaluating));
+    tread_state *states = tread_state_add_tree(root, "state");
+    tread_state *groups = states == NULL ? NULL : tread_state_add_list(root, "param_groups");
+    if (groups == NULL)
+        return TREAD_ERROR_MEMORY;
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        TREAD_TRY(add_group(optimizer, &optimizer->groups[g], states, groups));
+    if (type->solver_to_state == NULL)
+        return TREAD_OK;
+    tread_state *solver = tread_state_add_tree(root, "solver");
+    return solver == NULL ? TREAD_ERROR_MEMORY : type->solver_to_state(optimizer->solver, solver);
+}
+
+tread_state *tread_optimizer_state_dict(const tread_optimizer *optimizer) {
+    tread_state *root = tread_state_create();
+    if (root != NULL && fill(optimizer, root) != TREAD_OK) {
+        tread_state_destroy(root);
+        root = NULL;
+    }
+    return root;
+}
+
+/* ---- Loading: first every check, each difference to the report ---- */
+
+static const tread_state *part(const tread_state *tree, const char *name, tread_state_kind kind, const char *where,
+                               tread_report *report) {
+    const tread_state *found = NULL;
+    if (tread_state_get(tree, name, kind, &found) != TREAD_OK)
+        tread_report_part(report, "%s: %s", where, tread_last_error());
+    return found;
+}
+
+/* The saved parts lie in the order of the parameters, as a rule. */
+static const tread_state *find_near(const tread_state *tree, size_t i, const char *name) {
+    const tread_state *guess = tread_state_at(tree, i);
+    return guess != NULL && strcmp(tread_state_name(guess), name) == 0 ? guess : tread_state_find(tree, name);
+}
+
+static bool is_fresh(const tread_state *tree, const char *slot) {
+    const tread_state *list = tread_state_find(tree, "fresh");
+    const char *name;
+    for (size_t i = 0; list != NULL && i < tread_state_count(list); i++)
+        if (tread_state_as_string(tread_state_at(list, i), &name) == TREAD_OK && strcmp(name, slot) == 0)
+            return true;
+    return false;
+}
+
+static void check_slot(const tread_optimizer_item *item, const tread_state *tree, const char *slot, const char *where,
+                       tread_report *report) {
+    const tread_tensor *saved, *x = &item->parameter->tensor;
+    char is[TREAD_SHAPE_TEXT], should[TREAD_SHAPE_TEXT];
+    if (is_fresh(tree, slot))
+        return;
+    if (tread_state_get_tensor(tree, slot, &saved) != TREAD_OK)
+        tread_report_part(report, "%s: %s", where, tread_last_error());
+    else if (saved->dtype != TREAD_FLOAT32)
+        tread_report_part(report, "%s: %s is %s, not float32", where, slot, tread_dtype_name(saved->dtype));
+    else if (!tread_tensor_same_shape(saved, x))
+        tread_report_part(report, "%s: %s has shape %s, not %s", where, slot,
+                          tread_shape_text(is, saved->rank, saved->shape), tread_shape_text(should, x->rank, x->shape));
+}
+
+/* Whatever is neither the step, nor a scalar, nor a slot that the saved options need. */
+static void check_surplus(const tread_optimizer_type *type, const void *options, const tread_state *tree,
+                          bool has_slots, const char *where, tread_report *report) {
+    for (size_t i = 0; i < tread_state_count(tree); i++) {
+        const char *name = tread_state_name(tread_state_at(tree, i));
+        bool known = strcmp(name, "step") == 0 || (has_slots && strcmp(name, "fresh") == 0);
+        for (int s = 0; s < type->n_scalars; s++)
+            known |= strcmp(name, type->scalars[s].name) == 0;
+        for (int s = 0; s < type->n_slots && has_slots; s++)
+            known |= has_slot(type, s, options) && strcmp(name, type->slots[s].name) == 0;
+        if (!known)
+            tread_report_part(report, "%s: '%s' is not part of it", where, name);
+    }
+}
+
+static void check_item(const tread_optimizer *optimizer, const tread_param_group *group, size_t i,
+                       const tread_state *states, tread_report *report) {
+    const tread_optimizer_type *type = optimizer->type;
+    char buffer[TREAD_ITEM_NAME];
+    const char *name = tread_item_name(optimizer, i, buffer);
+    const tread_state *tree = find_near(states, i, name);
+    int64_t step = 0;
+    double number;
+    if (tree == NULL || tread_state_kind_of(tree) != TREAD_STATE_TREE) {
+        tread_report_part(report, "%s: there is no state", name);
+        return;
+    }
+    if (tread_state_get_integer(tree, "step", &step) != TREAD_OK)
+        tread_report_part(report, "%s: %s", name, tread_last_error());
+    else if (step < 0)
+        tread_report_part(report, "%s: step = %lld is negative", name, (long long)step);
+    for (int s = 0; s < type->n_scalars; s++)
+        if (tread_state_get_real(tree, type->scalars[s].name, &number) != TREAD_OK)
+            tread_report_part(report, "%s: %s", name, tread_last_error());
+    for (int s = 0; s < type->n_slots && step > 0; s++)
+        if (has_slot(type, s, group->spare))
+            check_slot(&optimizer->items[i], tree, type->slots[s].name, name, report);
+    check_surplus(type, group->spare, tree, step > 0, name, report);
+}
+
+static void check_names(const tread_optimizer *optimizer, const tread_param_group *group, const tread_state *names,
+                        const char *where, tread_report *report) {
+    if (tread_state_count(names) != group->count)
+        tread_report_part(report, "%s: %zu parameters, not %zu", where, tread_state_count(names), group->count);
+    for (size_t i = 0; i < group->count && i < tread_state_count(names); i++) {
+        char buffer[TREAD_ITEM_NAME];
+        const char *is = "?", *should = tread_item_name(optimizer, group->first + i, buffer);
+        if (tread_state_as_string(tread_state_at(names, i), &is) != TREAD_OK || strcmp(is, should) != 0)
+            tread_report_part(report, "%s: parameter %zu is '%s', not '%s'", where, i, is, should);
+    }
+}
+
+/* Fills group->spare. */
+static tread_status check_group(const tread_optimizer *optimizer, size_t g, const tread_state *tree,
+                                tread_report *report) {
+    const tread_field_table *table = &optimizer->type->table;
+    const tread_param_group *group = &optimizer->groups[g];
+    char where[32];
+    snprintf(where, sizeof where, "group %zu", g);
+    if (tread_state_kind_of(tree) != TREAD_STATE_TREE) {
+        tread_report_part(report, "%s: is no tree", where);
+        return TREAD_OK;
+    }
+    memcpy(group->spare, group->options, table->size);
+    TREAD_TRY(tread_fields_from_state(table, group->spare, tree, where, report));
+    for (size_t f = 0; f < table->n_fields; f++) {
+        const tread_field *field = &table->fields[f];
+        tread_report is = {.length = 0}, should = {.length = 0};
+        tread_field_text(field, group->spare, &is);
+        tread_field_text(field, group->options, &should);
+        if (field->identity && strcmp(is.text, should.text) != 0)
+            tread_report_part(report, "%s: %s is %s, not %s", where, field->name, is.text, should.text);
+    }
+    const tread_state *initial_lr = tread_state_find(tree, "initial_lr");
+    double number;
+    if (initial_lr != NULL && (tread_state_as_real(initial_lr, &number) != TREAD_OK || !(number >= 0)))
+        tread_report_part(report, "%s: initial_lr is no number in [0, inf)", where);
+    const tread_state *names = part(tree, "params", TREAD_STATE_LIST, where, report);
+    if (names != NULL)
+        check_names(optimizer, group, names, where, report);
+    return TREAD_OK;
+}
+
+static tread_status check_all(const tread_optimizer *optimizer, const tread_state *root, tread_report *report) {
+    const char *algorithm, *own = optimizer->type->table.name;
+    if (tread_state_get_string(root, "algorithm", &algorithm) != TREAD_OK) {
+        tread_report_part(report, "%s", tread_last_error());
+        return TREAD_OK;
+    }
+    if (strcmp(algorithm, own) != 0) {
+        tread_report_part(report, "it is of %s", algorithm);
+        return TREAD_OK;
+    }
+    int64_t training;
+    if (optimizer->type->set_training != NULL && tread_state_get_integer(root, "training", &training) != TREAD_OK)
+        tread_report_part(report, "%s", tread_last_error());
+    const tread_state *groups = part(root, "param_groups", TREAD_STATE_LIST, own, report);
+    const tread_state *states = part(root, "state", TREAD_STATE_TREE, own, report);
+    if (groups == NULL || states == NULL)
+        return TREAD_OK;
+    if (tread_state_count(groups) != optimizer->n_groups)
+        tread_report_part(report, "%zu groups, not %zu", tread_state_count(groups), optimizer->n_groups);
+    if (tread_state_count(states) != optimizer->n_items)
+        tread_report_part(report, "state of %zu parameters, not %zu", tread_state_count(states), optimizer->n_items);
+    for (size_t g = 0; g < optimizer->n_groups && g < tread_state_count(groups); g++) {
+        const tread_param_group *group = &optimizer->groups[g];
+        size_t before = report->n_parts;
+        TREAD_TRY(check_group(optimizer, g, tread_state_at(groups, g), report));
+        if (report->n_parts != before) /* which slots there should be follows from the options */
+            memcpy(group->spare, group->options, optimizer->type->table.size);
+        for (size_t i = group->first; i < group->first + group->count; i++)
+            check_item(optimizer, group, i, states, report);
+    }
+    return TREAD_OK;
+}
+
+/* ---- then what cannot fail ---- */
+
+static void take_item(tread_optimizer *optimizer, const tread_param_group *group, size_t i, const tread_state *states) {
+    const tread_optimizer_type *type = optimizer->type;
+    tread_optimizer_item *item = &optimizer->items[i];
+    char buffer[TREAD_ITEM_NAME];
+    const tread_state *tree = find_near(states, i, tread_item_name(optimizer, i, buffer));
+    int64_t step = 0;
+    tread_state_get_integer(tree, "step", &step);
+    item->progress.step = (uint64_t)step;
+    item->progress.fresh = step == 0 ? (uint32_t)-1 : 0;
+    for (int s = 0; s < type->n_scalars; s++)
+        tread_state_get_real(tree, type->scalars[s].name, &item->progress.scalars[s]);
+    for (int s = 0; s < type->n_slots; s++) {
+        float *slot = group->memory.slots[s];
+        const tread_tensor *saved;
+        if (slot == NULL)
+            continue;
+        slot += item->offset;
+        if (step > 0 && !is_fresh(tree, type->slots[s].name)) {
+            tread_state_get_tensor(tree, type->slots[s].name, &saved);
+            memcpy(slot, saved->data, tread_tensor_bytes(saved));
+            continue;
+        }
+        item->progress.fresh |= 1u << s;
+        double initial = type->slots[s].initial != NULL ? type->slots[s].initial(group->options) : 0;
+        for (int64_t e = 0; e < item->n; e++)
+            slot[e] = (float)initial;
+    }
+}
+
+static void take_all(tread_optimizer *optimizer, const tread_state *root) {
+    const tread_state *groups = tread_state_find(root, "param_groups"), *states = tread_state_find(root, "state");
+    int64_t training = 1;
+    if (optimizer->type->set_training != NULL)
+        tread_state_get_integer(root, "training", &training);
+    optimizer->evaluating = training == 0;
+    for (size_t g = 0; g < optimizer->n_groups; g++) {
+        tread_param_group *group = &optimizer->groups[g];
+        const tread_state *initial_lr = tread_state_find(tread_state_at(groups, g), "initial_lr");
+        if (initial_lr != NULL)
+            tread_state_as_real(initial_lr, &group->initial_lr);
+        group->clip = 1;
+        for (size_t i = group->first; i < group->first + group->count; i++)
+            take_item(optimizer, group, i, states);
+    }
+    optimizer->skip_next = optimizer->skipped = false;
+}
+
+tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const tread_state *state) {
+    const tread_optimizer_type *type = optimizer->type;
+    if (state == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the state is NULL", type->table.name);
+    tread_report report = {.length = 0};
+    void *solver = NULL;
+    TREAD_TRY(check_all(optimizer, state, &report));
+    if (type->solver_from_state != NULL && report.n_parts == 0) {
+        const tread_state *tree = part(state, "solver", TREAD_STATE_TREE, type->table.name, &report);
+        if (tree != NULL)
+            TREAD_TRY(type->solver_from_state(optimizer, tree, &report, &solver));
+    }
+    tread_status status = TREAD_OK;
+    if (report.n_parts > 0)
+        status = tread_fail(TREAD_ERROR_FORMAT, "%s: the state does not fit, %zu difference%s: %s", type->table.name,
+                            report.n_parts, report.n_parts == 1 ? "" : "s", report.text);
+    if (status == TREAD_OK)
+        status = tread_groups_commit(optimizer, 0, optimizer->n_groups);
+    if (status != TREAD_OK) {
+        if (solver != NULL)
+            type->destroy_solver(solver);
+        return status;
+    }
+    if (solver != NULL) {
+        type->destroy_solver(optimizer->solver);
+        optimizer->solver = solver;
+    }
+    take_all(optimizer, state);
+    return TREAD_OK;
+}

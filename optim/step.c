@@ -1,0 +1,284 @@
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/parallel.h"
+#include "core/status.h"
+#include "optim/optimizer.h"
+
+/* An update is cut no finer than a grain, so that small models stay on one thread, and at whole pages of floats. Within
+ * a thread it goes on in blocks, for which the zeros that stand in for an unwritten gradient are enough. */
+#define GRAIN 16384
+#define ALIGN 1024
+#define BLOCK 16384
+#define LINE ((int64_t)(TREAD_ALIGNMENT / sizeof(float)))
+
+static float zeros[BLOCK] __attribute__((aligned(64))); /* never written */
+
+/* ---- Planning a step: who takes part, and with which factors ---- */
+
+/* Parameters of a group that stand alike share one set of factors; the last few sets are looked through. */
+#define RECENT 4
+typedef struct recent {
+    tread_progress before, after;
+    void *factors;
+} recent;
+
+typedef struct planner {
+    tread_optimizer *optimizer;
+    const tread_param_group *group;
+    recent made[RECENT];
+    int n_made;
+    size_t n_factors;
+} planner;
+
+static bool stand_alike(const tread_optimizer_type *type, const tread_progress *a, const tread_progress *b) {
+    bool alike = a->step == b->step && a->fresh == b->fresh;
+    for (int s = 0; s < type->n_scalars; s++)
+        alike &= a->scalars[s] == b->scalars[s];
+    return alike;
+}
+
+/* Sets item->factors and moves its progress on by one update. */
+static void prepare(planner *p, tread_optimizer_item *item) {
+    const tread_optimizer_type *type = p->optimizer->type;
+    bool own = type->reduce != NULL; /* reduced() changes them */
+    int n = p->n_made < RECENT ? p->n_made : RECENT;
+    for (int i = 0; i < n && !own; i++)
+        if (stand_alike(type, &p->made[i].before, &item->progress)) {
+            item->factors = p->made[i].factors;
+            item->progress = p->made[i].after;
+            return;
+        }
+    recent *made = &p->made[p->n_made++ % RECENT];
+    made->before = item->progress;
+    made->factors = p->optimizer->factors + TREAD_MAX_FACTORS * p->n_factors++;
+    item->progress.step++;
+    type->prepare(p->group->options, &item->progress, made->factors);
+    item->progress.fresh = 0;
+    made->after = item->progress;
+    item->factors = made->factors;
+}
+
+/* Returns the length of the step's element space. Nothing can fail from here on. */
+static int64_t plan_step(tread_optimizer *optimizer) {
+    planner p = {.optimizer = optimizer};
+    int64_t position = 0;
+    for (size_t g = 0; g < optimizer->n_groups; g++) {
+        tread_param_group *group = &optimizer->groups[g];
+        float scale = *(const bool *)tread_group_option(optimizer, group, "maximize") ? -group->clip : group->clip;
+        group->clip = 1;
+        p.group = group;
+        p.n_made = 0;
+        for (size_t i = group->first; i < group->first + group->count; i++) {
+            tread_optimizer_item *item = &optimizer->items[i];
+            tread_tensor *x = &item->parameter->tensor;
+            item->position = position;
+            item->g = NULL;
+            if (x->grad_state == TREAD_GRAD_NONE)
+                continue;
+            item->g = x->grad_state == TREAD_GRAD_ZERO ? zeros : x->grad->data;
+            item->scale = scale;
+            item->starting = item->progress.fresh;
+            prepare(&p, item);
+            tread_tensor_touch(x);
+            if (!item->whole)
+                position += (item->n + LINE - 1) / LINE * LINE;
+        }
+    }
+    return position;
+}
+
+/* ---- Running it ---- */
+
+/* n elements of an item from `at` on; slots that need it are filled before their first update. */
+static tread_update part_of(const tread_optimizer *optimizer, const tread_param_group *group,
+                            const tread_optimizer_item *item, int64_t at, int64_t n, bool start) {
+    tread_update u = {.n = n, .x = (float *)item->parameter->tensor.data + at, .scale = item->scale};
+    u.g = item->g == zeros ? zeros : item->g + at;
+    for (int s = 0; s < optimizer->type->n_slots; s++) {
+        if (group->memory.slots[s] == NULL)
+            continue;
+        u.slots[s] = group->memory.slots[s] + item->offset + at;
+        if (start && optimizer->type->slots[s].starts_as_parameter && item->starting >> s & 1)
+            memcpy(u.slots[s], u.x, (size_t)n * sizeof(float));
+    }
+    return u;
+}
+
+static size_t group_of(const tread_optimizer *optimizer, size_t item) {
+    size_t low = 0, high = optimizer->n_groups;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (optimizer->groups[middle].first <= item)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The last item that begins at or before `at` in the element space; the one that holds it. */
+static size_t item_at(const tread_optimizer *optimizer, int64_t at) {
+    size_t low = 0, high = optimizer->n_items;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (optimizer->items[middle].position <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* What to do with each part; a mode switch differs from a step in this alone. */
+typedef struct pass {
+    const tread_optimizer *optimizer;
+    bool is_switch, training;
+} pass;
+
+static void update_elements(void *argument, int64_t begin, int64_t end) {
+    const pass *p = argument;
+    const tread_optimizer *optimizer = p->optimizer;
+    const tread_optimizer_type *type = optimizer->type;
+    size_t i = item_at(optimizer, begin), g = group_of(optimizer, i);
+    for (; i < optimizer->n_items && optimizer->items[i].position < end; i++) {
+        const tread_optimizer_item *item = &optimizer->items[i];
+        while (i >= optimizer->groups[g].first + optimizer->groups[g].count)
+            g++;
+        int64_t from = begin > item->position ? begin - item->position : 0;
+        int64_t to = end - item->position < item->n ? end - item->position : item->n;
+        for (int64_t at = from; at < to && item->g != NULL && !item->whole; at += BLOCK) {
+            tread_update u = part_of(optimizer, &optimizer->groups[g], item, at, to - at < BLOCK ? to - at : BLOCK,
+                                     !p->is_switch && type->reduce == NULL);
+            if (p->is_switch)
+                type->set_training(item->factors, &u, p->training);
+            else
+                type->update(item->factors, &u);
+        }
+    }
+}
+
+static void reduce_chunks(void *argument, int64_t begin, int64_t end) {
+    const tread_optimizer *optimizer = argument;
+    const tread_optimizer_type *type = optimizer->type;
+    for (int64_t chunk = begin; chunk < end; chunk++) {
+        size_t i = tread_leaf_of_chunk(&optimizer->leaves, chunk);
+        const tread_optimizer_item *item = &optimizer->items[i];
+        const tread_param_group *group = &optimizer->groups[group_of(optimizer, i)];
+        double *sums = optimizer->leaves.partial_sums + chunk * type->n_sums;
+        int64_t size = tread_chunk_size(item->n), at = (chunk - optimizer->leaves.items[i].first_chunk) * size;
+        int64_t stop = at + size < item->n ? at + size : item->n;
+        memset(sums, 0, (size_t)type->n_sums * sizeof *sums);
+        for (; at < stop && item->g != NULL && !item->whole; at += BLOCK) {
+            tread_update u = part_of(optimizer, group, item, at, stop - at < BLOCK ? stop - at : BLOCK, true);
+            type->reduce(item->factors, &u, sums);
+        }
+    }
+}
+
+static void reduce_all(tread_optimizer *optimizer, int64_t total) {
+    const tread_optimizer_type *type = optimizer->type;
+    tread_parallel_for(optimizer->context, optimizer->leaves.n_chunks,
+                       total < 2 * GRAIN ? optimizer->leaves.n_chunks : 1, 1, reduce_chunks, optimizer);
+    for (size_t i = 0; i < optimizer->n_items; i++) {
+        tread_optimizer_item *item = &optimizer->items[i];
+        if (item->g == NULL || item->whole)
+            continue;
+        double sums[TREAD_MAX_SUMS] = {0};
+        for (int64_t chunk = 0; chunk < tread_chunk_count(item->n); chunk++)
+            for (int s = 0; s < type->n_sums; s++)
+                sums[s] +=
+                    optimizer->leaves.partial_sums[(optimizer->leaves.items[i].first_chunk + chunk) * type->n_sums + s];
+        type->reduced(optimizer->groups[group_of(optimizer, i)].options, sums, item->factors);
+    }
+}
+
+static void update_whole(tread_optimizer *optimizer) {
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        for (size_t i = optimizer->groups[g].first; i < optimizer->groups[g].first + optimizer->groups[g].count; i++) {
+            tread_optimizer_item *item = &optimizer->items[i];
+            if (!item->whole || item->g == NULL)
+                continue;
+            tread_tensor *x = &item->parameter->tensor;
+            item->g = tread_tensor_grad(x)->data; /* zeros are written out: one block of them is not enough here */
+            tread_update u = part_of(optimizer, &optimizer->groups[g], item, 0, item->n, true);
+            optimizer->type->whole_tensor(item->factors, &u, x, item->workspace);
+        }
+}
+
+static void apply(tread_optimizer *optimizer) {
+    int64_t total = plan_step(optimizer);
+    if (optimizer->type->reduce != NULL)
+        reduce_all(optimizer, total);
+    if (optimizer->type->update != NULL)
+        tread_parallel_for(optimizer->context, total, GRAIN, ALIGN, update_elements, &(pass){.optimizer = optimizer});
+    if (optimizer->type->whole_tensor != NULL)
+        update_whole(optimizer);
+}
+
+tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure) {
+    const tread_optimizer_type *type = optimizer->type;
+    if (optimizer->evaluating)
+        return tread_fail(TREAD_ERROR_STATE, "%s: a step in evaluation mode; call tread_optimizer_set_training first",
+                          type->table.name);
+    if (closure != NULL && closure->evaluate == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the closure's evaluate is NULL", type->table.name);
+    if (type->solve != NULL) {
+        if (closure == NULL)
+            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: a step needs a closure", type->table.name);
+        return type->solve(optimizer, optimizer->solver, closure);
+    }
+    double loss = 0;
+    if (closure != NULL) {
+        TREAD_TRY(closure->evaluate(closure->data, &loss));
+        closure->loss = loss;
+    }
+    optimizer->skipped = optimizer->skip_next;
+    optimizer->skip_next = false;
+    if (!optimizer->skipped)
+        apply(optimizer);
+    return TREAD_OK;
+}
+
+bool tread_optimizer_step_skipped(const tread_optimizer *optimizer) { return optimizer->skipped; }
+
+void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none) {
+    for (size_t i = 0; i < optimizer->n_items; i++)
+        tread_tensor_zero_grad(&optimizer->items[i].parameter->tensor, set_to_none);
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        optimizer->groups[g].clip = 1;
+}
+
+void tread_optimizer_touch(tread_optimizer *optimizer) {
+    for (size_t i = 0; i < optimizer->n_items; i++)
+        tread_tensor_touch(&optimizer->items[i].parameter->tensor);
+}
+
+/* Parameters that were never updated are the same in both modes. */
+tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool training) {
+    if (optimizer->type->set_training == NULL || optimizer->evaluating != training)
+        return TREAD_OK;
+    planner p = {.optimizer = optimizer};
+    int64_t position = 0;
+    for (size_t g = 0; g < optimizer->n_groups; g++) {
+        p.group = &optimizer->groups[g];
+        p.n_made = 0;
+        for (size_t i = p.group->first; i < p.group->first + p.group->count; i++) {
+            tread_optimizer_item *item = &optimizer->items[i];
+            tread_progress kept = item->progress;
+            item->position = position;
+            item->g = NULL;
+            if (kept.step == 0)
+                continue;
+            item->g = zeros;
+            prepare(&p, item); /* for the factors alone */
+            item->progress = kept;
+            tread_tensor_touch(&item->parameter->tensor);
+            position += (item->n + LINE - 1) / LINE * LINE;
+        }
+    }
+    tread_parallel_for(optimizer->context, position, GRAIN, ALIGN, update_elements,
+                       &(pass){.optimizer = optimizer, .is_switch = true, .training = training});
+    optimizer->evaluating = !training;
+    return TREAD_OK;
+}

@@ -1,0 +1,104 @@
+/* Layer: optim. What an optimizer is: one constant table at the end of its file, and one line in registry.c.
+ *
+ * The front (optimizer.c, step.c, state_dict.c, clip.c) does the rest from the table: groups, validation, state memory,
+ * step counts, missing gradients, threads, clipping, state dicts, printing, spec strings.
+ *
+ * An algorithm has at least one of: update alone (elementwise); reduce, reduced and update (norms of the whole
+ * parameter first); whole_tensor (one parameter at a time, with all threads); solve (all parameters with the closure).
+ */
+#ifndef TREAD_OPTIM_TYPE_H
+#define TREAD_OPTIM_TYPE_H
+
+#include <tread/optimizer.h>
+
+#include "optim/field.h"
+
+#define TREAD_MAX_SLOTS 4
+#define TREAD_MAX_SCALARS 2
+#define TREAD_MAX_SUMS 2
+
+/* A float a parameter's element: a moment, a momentum buffer. */
+typedef struct tread_slot {
+    const char *name;                       /* required: torch's where it means the same, else our own */
+    bool (*needed)(const void *options);    /* optional: else always */
+    double (*initial)(const void *options); /* optional: else 0 */
+    bool starts_as_parameter;               /* filled with x just before the first update */
+} tread_slot;
+
+/* A number a parameter, kept in double from update to update: a running product of coefficients. */
+typedef struct tread_scalar {
+    const char *name;
+    double initial;
+} tread_scalar;
+
+/* For prepare(): where one parameter stands. */
+typedef struct tread_progress {
+    uint64_t step;                     /* 1 at the first update */
+    uint32_t fresh;                    /* bit s: no update has written slot s yet */
+    double scalars[TREAD_MAX_SCALARS]; /* prepare() changes them; parameters that share a call have equal ones */
+} tread_progress;
+
+/* Part of a parameter, all arrays of n floats beginning at the same element. */
+typedef struct tread_update {
+    int64_t n;
+    float *x;
+    const float *g; /* as the backward left it (zeros too are an array) */
+    float scale;    /* multiply g by it before anything else: 1, -1 for maximize, times a fused clip coefficient */
+    float *slots[TREAD_MAX_SLOTS]; /* NULL where the slot is not needed */
+} tread_update;
+
+typedef struct tread_optimizer_type {
+    tread_field_table table; /* required; lr, and TREAD_FIELDS_OF_ALL, must be in it */
+    const char *doc;         /* required: one line */
+    tread_slot slots[TREAD_MAX_SLOTS];
+    int n_slots;
+    tread_scalar scalars[TREAD_MAX_SCALARS];
+    int n_scalars;
+    bool support_sparse; /* update may be given single rows of a parameter and its slots */
+
+    /* Every scalar factor, in double, rounded to float once; once for all parameters of a group that stand alike.
+     * Required with update and whole_tensor. factors_size: at most TREAD_MAX_FACTORS. */
+    size_t factors_size;
+    void (*prepare)(const void *options, tread_progress *progress, void *ret_factors);
+    /* The arithmetic. Elementwise: u may be any part. */
+    void (*update)(const void *factors, const tread_update *u);
+
+    /* Optional, before update: each call adds what it finds in u, a fixed chunk, to n_sums sums; those of a parameter
+     * are added in order and given to reduced, which completes that parameter's own factors. */
+    void (*reduce)(const void *factors, const tread_update *u, double *sums);
+    void (*reduced)(const void *options, const double *sums, void *factors);
+    int n_sums;
+
+    /* Optional: parameters whose group's options say so (NULL: all) are updated as a whole. */
+    bool (*applies_whole)(const void *options);
+    void (*whole_tensor)(const void *factors, const tread_update *u, const tread_tensor *shape, void *workspace);
+    /* What it needs for one parameter, made when the group is; also refuses shapes it cannot take (the sentence names
+     * the optimizer). Required with whole_tensor. */
+    tread_status (*create_workspace)(const tread_context *context, const void *options, const tread_tensor *shape,
+                                     void **ret_workspace);
+    void (*destroy_workspace)(void *workspace);
+
+    /* Optional: the parameters for use instead of for training, and back (Schedule-Free). */
+    void (*set_training)(const void *factors, const tread_update *u, bool training);
+
+    /* Optional: instead of everything above. solver is made with the optimizer, knows its one group, and is
+     * saved in the state dict. solve must leave parameters and solver as before on failure. */
+    tread_status (*create_solver)(tread_optimizer *optimizer, void **ret_solver);
+    void (*destroy_solver)(void *solver);
+    tread_status (*solve)(tread_optimizer *optimizer, void *solver, tread_closure *closure);
+    tread_status (*solver_to_state)(const void *solver, tread_state *tree);
+    /* Checks tree, adding differences to report, and gives a new solver; TREAD_ERROR_MEMORY. */
+    tread_status (*solver_from_state)(tread_optimizer *optimizer, const tread_state *tree, tread_report *report,
+                                      void **ret_solver);
+} tread_optimizer_type;
+
+#define TREAD_MAX_FACTORS 64 /* bytes: a cache line for the factors of one parameter */
+
+/* One line each in registry.c; NULL at the end. */
+extern const tread_optimizer_type *const tread_optimizer_types[];
+
+/* The public constructors are this with their type. */
+tread_optimizer *tread_optimizer_create(const tread_context *context, const tread_optimizer_type *type,
+                                        tread_parameter_list params, const void *options);
+
+#endif

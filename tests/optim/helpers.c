@@ -1,0 +1,107 @@
+#include "tests/optim/helpers.h"
+
+const char *const battery_specs[] = {
+    "sgd",
+    "sgd:momentum=0.9,weight_decay=0.01",
+    "sgd:momentum=0.9,nesterov=true,lr=0.05",
+    "sgd:momentum=0.8,dampening=0.3",
+    "sgd:momentum=0.9,convention=pytorch,dampening=0.5,weight_decay=0.1",
+    "sgd:momentum=0.9,convention=pytorch,nesterov=true,maximize=true",
+    "adam",
+    "adam:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1",
+    "adam:amsgrad=true,weight_decay=0.01",
+    "adam:do_bias_correction=false,maximize=true",
+    NULL,
+};
+
+/* A value in [-1, 1) from a hash of three numbers. */
+static float noise(uint64_t a, uint64_t b, uint64_t c) {
+    uint64_t h = (a * 0x9e3779b97f4a7c15u) ^ (b * 0xc2b2ae3d27d4eb4fu) ^ (c * 0x165667b19e3779f9u);
+    h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u;
+    h = (h ^ (h >> 32)) * 0x94d049bb133111ebu;
+    return (float)(int32_t)(h >> 40) / 8388608.0f - 1.0f;
+}
+
+float param_value(size_t parameter, int64_t i) { return noise(parameter + 1, (uint64_t)i, 77); }
+float param_grad(size_t parameter, int64_t i, int64_t step) {
+    return noise(parameter + 1, (uint64_t)i, (uint64_t)step) * 0.5f;
+}
+
+params params_make(size_t count, const int64_t *sizes) {
+    params p = {.count = count};
+    for (size_t i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "p%zu", i);
+        p.items[i] = tread_parameter_create(name, 1, &sizes[i]);
+        ck_assert_ptr_nonnull(p.items[i]);
+    }
+    params_set_values(&p);
+    return p;
+}
+
+void params_set_values(params *p) {
+    for (size_t i = 0; i < p->count; i++)
+        for (int64_t e = 0; e < p->items[i]->tensor.count; e++)
+            param_data(p, i)[e] = param_value(i, e);
+}
+
+void params_destroy(params *p) {
+    for (size_t i = 0; i < p->count; i++)
+        tread_parameter_destroy(p->items[i]);
+}
+
+void params_set_grads(params *p, int64_t step, unsigned missing) {
+    for (size_t i = 0; i < p->count; i++) {
+        tread_tensor *x = &p->items[i]->tensor;
+        for (int64_t e = 0; e < x->count; e++)
+            ((float *)x->grad->data)[e] = param_grad(i, e, step);
+        x->grad_state = missing >> i & 1 ? TREAD_GRAD_NONE : TREAD_GRAD_DENSE;
+    }
+}
+
+void param_set_grad(tread_parameter *parameter, const float *values) {
+    tread_tensor *x = &parameter->tensor;
+    memcpy(x->grad->data, values, tread_tensor_bytes(x));
+    x->grad_state = TREAD_GRAD_DENSE;
+}
+
+bool params_equal(const params *a, const params *b) {
+    for (size_t i = 0; i < a->count; i++)
+        if (memcmp(param_data(a, i), param_data(b, i), tread_tensor_bytes(&a->items[i]->tensor)) != 0)
+            return false;
+    return a->count == b->count;
+}
+
+tread_context *context_with_threads(int threads) {
+    tread_context_options o = tread_context_defaults();
+    o.threads = threads;
+    tread_context *context = tread_context_create(&o);
+    ck_assert_msg(context != NULL, "%s", tread_last_error());
+    return context;
+}
+
+void fail_every_allocation(void *(*make)(void *data), void (*unmake)(void *data, void *made), void *data) {
+    for (uint64_t k = 1;; k++) {
+        uint64_t live = tread_memory_live_blocks();
+        tread_memory_fail_at(k);
+        void *made = make(data);
+        bool failed = tread_memory_failed();
+        tread_memory_fail_at(0);
+        if (!failed) {
+            ck_assert_msg(made != NULL, "%s", tread_last_error());
+            ck_assert_uint_gt(k, 1);
+            unmake(data, made);
+            return;
+        }
+        ck_assert_ptr_null(made);
+        ck_assert_ptr_nonnull(strstr(tread_last_error(), "out of memory"));
+        ck_assert_uint_eq(tread_memory_live_blocks(), live);
+    }
+}
+
+const char *text_of(FILE *file) {
+    static char text[8192];
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    return text;
+}
