@@ -107,7 +107,8 @@ END_TEST
 START_TEST(a_graph_serves_one_backward) {
     tread_tape *tape = tread_tape_create(NULL);
     tread_tensor *w = matrix(1, 1, 3);
-    tread_tensor *shared = tread_matmul(tape, w, w), *one = tread_matmul(tape, shared, w), *two = tread_matmul(tape, shared, w);
+    tread_tensor *shared = tread_matmul(tape, w, w), *one = tread_matmul(tape, shared, w),
+                 *two = tread_matmul(tape, shared, w);
     ck_assert_ok(tread_backward(tape, one));
     ck_assert_float_eq(grad_at(w, 0), 27);
     ck_assert_fails(tread_backward(tape, two), TREAD_ERROR_STATE, "matmul (operation 0) was used by a backward");
