@@ -128,24 +128,29 @@ static tread_status run_backward(check *c) {
     return status;
 }
 
-/* (f(x + eps) - f(x - eps)) / 2 eps with the weights, in long double: the differences are tiny. Divided by the
- * distance that x really moved. */
-static tread_status difference(check *c, double *x, double *ret_numeric) {
-    const double before = *x, above = before + c->options.eps, below = before - c->options.eps;
+/* Sum of weights (f(x + eps) - f(x - eps)), in long double: the differences are tiny. *x is left at x - eps, since the
+ * output may share its memory. */
+static tread_status contract(check *c, double *x, double above, double below, long double *ret_sum) {
     tread_tensor *y;
     *x = above;
-    tread_status status = run_function(c, &y);
-    if (status == TREAD_OK) {
-        memcpy(c->above, y->data, tread_tensor_bytes(y));
-        *x = below;
-        status = run_function(c, &y);
-    }
+    TREAD_TRY(run_function(c, &y));
+    memcpy(c->above, y->data, tread_tensor_bytes(y));
+    *x = below;
+    TREAD_TRY(run_function(c, &y));
+    const double *weights = c->weights->data, *lower = y->data;
+    *ret_sum = 0;
+    for (int64_t i = 0; i < y->count; i++)
+        *ret_sum += (long double)weights[i] * ((long double)c->above[i] - lower[i]);
+    return TREAD_OK;
+}
+
+/* The central difference, divided by the distance that x really moved. */
+static tread_status difference(check *c, double *x, double *ret_numeric) {
+    const double before = *x, above = before + c->options.eps, below = before - c->options.eps;
+    long double sum;
+    const tread_status status = contract(c, x, above, below, &sum);
     *x = before;
     TREAD_TRY(status);
-    const double *weights = c->weights->data, *lower = y->data;
-    long double sum = 0;
-    for (int64_t i = 0; i < y->count; i++)
-        sum += (long double)weights[i] * ((long double)c->above[i] - lower[i]);
     *ret_numeric = (double)(sum / ((long double)above - below));
     return TREAD_OK;
 }

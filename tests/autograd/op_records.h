@@ -29,8 +29,9 @@ typedef struct op_case {
     op_input inputs[OP_CASE_INPUTS];
     double real[2]; /* the op's options, as the record likes */
     int64_t integer[8];
-    tread_rng rng; /* the tape's stream when the op runs */
-    bool large;    /* too large to difference: values, bits and allocation only */
+    tread_rng rng;    /* the tape's stream when the op runs */
+    double in_double; /* 2^-53 / u: what a rounding in double costs in units of u; set before reference() */
+    bool large;       /* too large to difference: values, bits and allocation only */
 } op_case;
 
 typedef struct op_result {

@@ -56,7 +56,7 @@ static void make_all(int number, tread_rng *rng, op_case *c) {
 /* Walks x as (outer, length, inner). */
 static void reduce(const op_case *c, op_result *y, bool all, char what) {
     const op_input *x = &c->inputs[0];
-    int64_t outer = 1, length = all ? x->count : 1, inner = 1, shape[TREAD_MAX_RANK];
+    int64_t outer = 1, length = all ? x->count : 1, inner = 1, shape[TREAD_MAX_RANK] = {0};
     int axis = (int)c->integer[0] + (c->integer[0] < 0 ? x->rank : 0), rank = 0;
     for (int i = 0; !all && i < x->rank; i++) {
         *(i < axis ? &outer : i == axis ? &length : &inner) *= x->shape[i];
@@ -144,7 +144,7 @@ static tread_tensor *apply_reshape(tread_tape *tape, const op_case *c, tread_ten
     return tread_reshape(tape, x[0], (int)c->integer[0], &c->integer[1]);
 }
 static void reference_reshape(const op_case *c, op_result *y) {
-    int64_t shape[TREAD_MAX_RANK], known = 1;
+    int64_t shape[TREAD_MAX_RANK] = {0}, known = 1;
     for (int i = 0; i < c->integer[0]; i++)
         known *= c->integer[1 + i] == -1 ? 1 : c->integer[1 + i];
     for (int i = 0; i < c->integer[0]; i++)
@@ -258,7 +258,7 @@ static tread_tensor *apply_concat(tread_tape *tape, const op_case *c, tread_tens
 static void reference_concat(const op_case *c, op_result *y) {
     const op_input *first = &c->inputs[0];
     int axis = (int)c->integer[0] + (c->integer[0] < 0 ? first->rank : 0);
-    int64_t shape[TREAD_MAX_RANK], inner = 1, outer = 1, at = 0;
+    int64_t shape[TREAD_MAX_RANK] = {0}, inner = 1, outer = 1, at = 0;
     for (int i = 0; i < first->rank; i++) {
         shape[i] = first->shape[i];
         *(i < axis ? &outer : &inner) *= i == axis ? 1 : shape[i];
