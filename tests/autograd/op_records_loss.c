@@ -150,17 +150,17 @@ static void make_pair(int number, tread_rng *rng, op_case *c) {
 #define MEAN(op, call, value, bound)                                                                                   \
     static void reference_##op(const op_case *c, op_result *y) {                                                       \
         const int64_t n = c->inputs[0].count;                                                                          \
-        long double sum = 0, extra = 0;                                                                                \
+        long double sum = 0, size = 0, extra = 0;                                                                      \
         op_result_shape(y, 0, NULL);                                                                                   \
         for (int64_t i = 0; i < n; i++) {                                                                              \
             const long double x = c->inputs[0].values[i], t = c->inputs[1].values[i], d = x - t;                       \
             const long double delta = c->real[0];                                                                      \
             (void)d, (void)delta;                                                                                      \
-            sum += value;                                                                                              \
+            sum += value, size += fabsl(value);                                                                        \
             extra += bound;                                                                                            \
         }                                                                                                              \
         y->values[0] = sum / (long double)n;                                                                           \
-        y->errors[0] = SLACK * (y->values[0] * (2 + 6 + (long double)n / 16 + 7) + extra / (long double)n);            \
+        y->errors[0] = SLACK * (size * (2 + 6 + (long double)n / 16 + 7) + extra) / (long double)n;                    \
     }                                                                                                                  \
     static tread_tensor *apply_##op(tread_tape *tape, const op_case *c, tread_tensor *const *x) {                      \
         (void)c;                                                                                                       \
