@@ -4,6 +4,7 @@
 
 #include "core/context.h"
 #include "core/memory.h"
+#include "core/options.h"
 #include "core/status.h"
 #include "core/tensor.h"
 #include "engine/dataset.h"
@@ -74,8 +75,9 @@ static tread_status check(const tread_dataset *dataset, const tread_batches_opti
 
 tread_batches *tread_batches_create(tread_context *context, const tread_dataset *dataset,
                                     const tread_batches_options *options) {
-    tread_batches_options chosen = options != NULL ? *options : tread_batches_defaults();
-    if (check(dataset, &chosen) != TREAD_OK)
+    tread_batches_options chosen = tread_batches_defaults();
+    if (tread_options_read("batches", options, &chosen, sizeof chosen) != TREAD_OK ||
+        check(dataset, &chosen) != TREAD_OK)
         return NULL;
     tread_batches *batches = tread_calloc(1, sizeof *batches, "batches");
     if (batches == NULL)

@@ -16,15 +16,15 @@
 #define TREAD_TRAINER_H
 
 #include <tread/data.h>
+#include <tread/lr_scheduler.h>
 #include <tread/metrics.h>
+#include <tread/module.h>
+#include <tread/optimizer.h>
 #include <tread/tape.h>
 
 TREAD_BEGIN_DECLS
 
 typedef struct tread_trainer tread_trainer;
-typedef struct tread_module tread_module;             /* module.h */
-typedef struct tread_optimizer tread_optimizer;       /* optimizer.h */
-typedef struct tread_lr_scheduler tread_lr_scheduler; /* lr_scheduler.h */
 
 /* --- What can be seen of a run --- */
 
@@ -121,15 +121,15 @@ TREAD_API tread_tensor *tread_loss_bce_with_logits(void *data, tread_tape *tape,
 typedef enum tread_schedule_every { TREAD_EVERY_EPOCH = 0, TREAD_EVERY_STEP = 1 } tread_schedule_every;
 
 typedef struct tread_trainer_options {
-    size_t size;                         /* sizeof, set by tread_trainer_defaults() */
-    tread_module *model;                 /* may be NULL where forward is given and needs none */
-    tread_optimizer *optimizer;          /* may be NULL for a trainer that only evaluates */
-    tread_batches *train;                /* likewise */
-    tread_batches *test;                 /* NULL: no evaluation */
-    int64_t epochs;                      /* >= 0 [1] */
-    int64_t evaluate_every;              /* epochs; the last one always is; 0: never [1] */
-    const tread_metric *metric;          /* [tread_accuracy where the test set has labels, else NULL] */
-    tread_lr_scheduler *scheduler;       /* [NULL] */
+    size_t size;                   /* sizeof, set by tread_trainer_defaults() */
+    tread_module *model;           /* may be NULL where forward is given and needs none */
+    tread_optimizer *optimizer;    /* may be NULL for a trainer that only evaluates */
+    tread_batches *train;          /* likewise */
+    tread_batches *test;           /* NULL: no evaluation */
+    int64_t epochs;                /* >= 0 [1] */
+    int64_t evaluate_every;        /* epochs; the last one always is; 0: never [1] */
+    const tread_metric *metric;    /* [tread_accuracy where the test set has labels, else NULL] */
+    tread_lr_scheduler *scheduler; /* where it follows a metric: the test loss, without one the train loss [NULL] */
     tread_schedule_every schedule_every; /* when the scheduler steps [TREAD_EVERY_EPOCH] */
     const tread_callbacks *callbacks;    /* copied; more with tread_trainer_add_callbacks [NULL] */
     tread_forward_fn forward;            /* [the model on batch->x] */

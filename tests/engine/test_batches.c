@@ -261,7 +261,7 @@ START_TEST(bits_do_not_depend_on_threads_or_instruction_set) {
     uint64_t expected = hash_epochs(1, dataset);
     for (int isa = 0; isa < TREAD_ISA_COUNT; isa++) {
         tread_isa before = tread_isa_use((tread_isa)isa);
-        for (int threads = 1; threads <= 8; threads++)
+        for (int threads = 1; threads <= 8; threads = threads < 3 ? threads + 1 : threads + 5)
             ck_assert_uint_eq(hash_epochs(threads, dataset), expected);
         tread_isa_use(before);
     }
