@@ -62,9 +62,10 @@ static void reference_cross_entropy(const op_case *c, op_result *y) {
         counted += 1;
     }
     const bool mean = c->integer[1] == TREAD_REDUCTION_MEAN;
-    const long double row_error = log_n + 2.2L + (long double)n + 8 * (12 + log_n);
+    const long double row_error = log_n + 2.2L + c->in_double * ((long double)n + 8 * (12 + log_n));
     y->values[0] = mean ? total / counted : total;
-    y->errors[0] = SLACK * (row_error * (mean ? 1 : counted) + fabsl(y->values[0]) * ((long double)rows / 16 + 5 + 2));
+    y->errors[0] = SLACK * (row_error * (mean ? 1 : counted) +
+                            fabsl(y->values[0]) * (c->in_double * ((long double)rows / 16 + 5) + 2));
 }
 
 static void reference_nll(const op_case *c, op_result *y) {
@@ -79,7 +80,8 @@ static void reference_nll(const op_case *c, op_result *y) {
         counted += 1;
     }
     y->values[0] = c->integer[1] == TREAD_REDUCTION_MEAN ? total / counted : total;
-    y->errors[0] = SLACK * fabsl(y->values[0]) * ((long double)rows / 16 + 5 + 2); /* all terms have one sign */
+    y->errors[0] =
+        SLACK * fabsl(y->values[0]) * (c->in_double * ((long double)rows / 16 + 5) + 2); /* all terms have one sign */
 }
 
 static tread_cross_entropy_options options_of(const op_case *c) {
@@ -160,7 +162,8 @@ static void make_pair(int number, tread_rng *rng, op_case *c) {
             extra += bound;                                                                                            \
         }                                                                                                              \
         y->values[0] = sum / (long double)n;                                                                           \
-        y->errors[0] = SLACK * (size * (2 + 6 + (long double)n / 16 + 7) + extra) / (long double)n;                    \
+        y->errors[0] =                                                                                                 \
+            SLACK * (size * (2 + 1 + c->in_double * ((long double)n / 16 + 6 + 7)) + extra) / (long double)n;          \
     }                                                                                                                  \
     static tread_tensor *apply_##op(tread_tape *tape, const op_case *c, tread_tensor *const *x) {                      \
         (void)c;                                                                                                       \
@@ -187,7 +190,7 @@ MEAN(l1, tread_l1(tape, x[0], x[1]), fabsl(d), 0)
 MEAN(huber, tread_huber(tape, x[0], x[1], c->real[0]), fabsl(d) <= delta ? d * d / 2 : delta * (fabsl(d) - delta / 2),
      delta *fabsl(d)) /* delta rounded to float32 */
 MEAN(bce_with_logits, tread_bce_with_logits(tape, x[0], x[1]), fmaxl(x, 0) - x * t + log1pl(expl(-fabsl(x))),
-     3 * fabsl(x) * (1 + fabsl(t)) + 0.7L * (3.2L + 2.2L))
+     c->in_double * 3 * fabsl(x) * (1 + fabsl(t)) + 0.7L * (3.2L + 2.2L))
 
 static void errors_of_huber(tread_tape *tape) {
     tread_tensor *x = tread_tensor_create(TREAD_FLOAT32, 1, (int64_t[]){3});

@@ -38,7 +38,7 @@ static void reference_axis(const op_case *c, op_result *y, bool log_of) {
     for (int i = axis + 1; i < x->rank; i++)
         inner *= x->shape[i];
     const int64_t n = x->shape[axis];
-    const long double log_n = n > 0 ? logl((long double)n) : 0;
+    const long double log_n = n > 0 ? logl((long double)n) : 0, sum_error = c->in_double * (long double)n;
     op_result_shape(y, x->rank, x->shape);
     for (int64_t i = 0; i < y->count; i++) {
         const double *row = x->values + i / (n * inner) * n * inner + i % inner;
@@ -49,8 +49,8 @@ static void reference_axis(const op_case *c, op_result *y, bool log_of) {
             sum += expl(row[k * inner] - top);
         const long double d = top - x->values[i], value = -d - logl(sum);
         y->values[i] = log_of ? value : expl(value);
-        y->errors[i] = SLACK * (log_of ? d + fabsl(value) + 2 * log_n + 2.2L + (long double)n
-                                       : y->values[i] * (d + 2.2L + log_n + 2.2L + 2 + (long double)n));
+        y->errors[i] = SLACK * (log_of ? d + fabsl(value) + 2 * log_n + 2.2L + sum_error
+                                       : y->values[i] * (d + 2.2L + log_n + 2.2L + 2 + sum_error));
     }
 }
 static void reference_softmax(const op_case *c, op_result *y) { reference_axis(c, y, false); }
@@ -104,7 +104,7 @@ static void make_norm(int number, tread_rng *rng, op_case *c) {
 static void reference_norm(const op_case *c, op_result *y) {
     const op_input *x = &c->inputs[0];
     const int64_t n = x->shape[x->rank - 1];
-    const long double lanes = (long double)n / 16;
+    const long double sum_error = c->in_double * ((long double)n / 16 + 8);
     op_result_shape(y, x->rank, x->shape);
     for (int64_t i = 0; i < y->count; i++) {
         const double *row = x->values + i / n * n;
@@ -119,9 +119,8 @@ static void reference_norm(const op_case *c, op_result *y) {
         const long double gamma = c->inputs[1].absent ? 1 : c->inputs[1].values[i % n];
         const long double beta = c->inputs[2].absent ? 0 : c->inputs[2].values[i % n];
         y->values[i] = h * gamma + beta;
-        y->errors[i] =
-            SLACK * (fabsl(gamma) * (fabsl(h) * (3 + lanes + 8) + scale * (fabsl(mean) + (lanes + 6) * size)) +
-                     fabsl(h * gamma) + fabsl(y->values[i]));
+        y->errors[i] = SLACK * (fabsl(gamma) * (fabsl(h) * (3 + sum_error) + scale * (fabsl(mean) + sum_error * size)) +
+                                fabsl(h * gamma) + fabsl(y->values[i]));
     }
 }
 
