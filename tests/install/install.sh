@@ -25,17 +25,19 @@ for header in "$source"/include/tread/*.h; do
     [ -n "$(find "$work/copy" -path "*/include/tread/${header##*/}")" ] || complain "${header##*/} was not installed"
 done
 readelf -dW "$libdir/libtread.so" | grep -q NODELETE || complain 'libtread.so is not linked with -z nodelete'
+command=$(find "$work/copy" -path '*/bin/tread')
+"$command" --version | grep -q "^tread $(pkg-config --modversion tread)$" || complain 'the installed command does not say the version of tread.pc'
 
-# TREAD_EXAMPLE_SHORT asks the long ones for a small run.
-export TREAD_DATA="$data" TREAD_EXAMPLE_SHORT=1
+# Those that take a number of epochs are given 1.
+export TREAD_DATA="$data"
 build_and_run() { # NAME KIND LIBRARIES
     # Words on purpose: these are lists of arguments.
     # shellcheck disable=SC2046,SC2086
-    if ! $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 "$source/examples/$1.c" -o "$work/$1-$2" $(pkg-config --cflags tread) $3 \
+    if ! $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 "$source/examples/$1.c" -o "$work/$1-$2" $(pkg-config --cflags tread) $3 -lm \
         >"$work/log" 2>&1; then
         cat "$work/log"
         complain "examples/$1.c does not build with the $2 library"
-    elif ! (cd "$work" && LD_LIBRARY_PATH=$libdir "./$1-$2") >"$work/log" 2>&1; then
+    elif ! (cd "$work" && LD_LIBRARY_PATH=$libdir "./$1-$2" 1) >"$work/log" 2>&1; then
         cat "$work/log"
         complain "examples/$1.c fails with the $2 library"
     fi

@@ -9,30 +9,32 @@ trap 'rm -f "$findings"' EXIT
 # Every source of the given folders, as words; build folders are none of ours.
 sources() { find "$@" -name '*.[ch]' 2>/dev/null | sort; }
 
-# code FILE: the file with comments and the text of strings blanked, line by line as it was.
+# The code of the given files as lines "file:number:code", with comments and the text of strings taken out.
 code() {
-    awk '{
-        out = ""; n = length($0)
-        for (i = 1; i <= n; i++) {
-            c = substr($0, i, 1); two = substr($0, i, 2)
-            if (comment) { if (two == "*/") { comment = 0; i++ } }
-            else if (quote != "") { if (c == "\\") i++; else if (c == quote) { quote = ""; out = out c } }
-            else if (two == "/*") { comment = 1; i++; out = out " " }
-            else if (two == "//") break
-            else { if (c == "\"" || c == "'"'"'") quote = c; out = out c }
+    awk 'FNR == 1 { comment = 0 }
+    {
+        out = ""; rest = $0
+        while (rest != "") {
+            if (comment) {
+                if (!(i = index(rest, "*/"))) break
+                comment = 0; rest = substr(rest, i + 2)
+            } else if (!match(rest, /\/\*|\/\/|["\047]/)) { out = out rest; break }
+            else {
+                two = substr(rest, RSTART, 2); c = substr(rest, RSTART, 1)
+                out = out substr(rest, 1, RSTART - 1); rest = substr(rest, RSTART + 1)
+                if (two == "//") break
+                if (two == "/*") { comment = 1; rest = substr(rest, 2); out = out " "; continue }
+                while (rest != "" && substr(rest, 1, 1) != c) rest = substr(rest, substr(rest, 1, 1) == "\\" ? 3 : 2)
+                rest = substr(rest, 2); out = out c c
+            }
         }
-        quote = ""
-        print out
-    }' "$1"
+        print FILENAME ":" FNR ":" out
+    }' "$@"
 }
 
-# search PATTERN WHAT FILE...: a finding for each line of code (not of comments) that the extended pattern matches.
+# search PATTERN WHAT: a finding for each line of code() on standard input whose code matches the extended pattern.
 search() {
-    pattern=$1 what=$2
-    shift 2
-    for file in "$@"; do
-        code "$file" | grep -nE "$pattern" | sed "s|^\([0-9]*\):.*|$file:\1: $what|" >>"$findings" || true
-    done
+    grep -E "^[^:]*:[0-9]*:.*($1)" | sed "s|^\([^:]*:[0-9]*\):.*|\1: $2|" >>"$findings" || true
 }
 
 found() { printf '%s\n' "$*" >>"$findings"; }

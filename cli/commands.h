@@ -1,0 +1,11 @@
+/* Layer: cli. The subcommands; main.c lists them. */
+#ifndef TREAD_CLI_COMMANDS_H
+#define TREAD_CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+extern const cli_command cli_train;
+extern const cli_command cli_eval;
+extern const cli_command cli_info;
+
+#endif

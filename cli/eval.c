@@ -1,0 +1,96 @@
+/* tread eval: how well trained weights do. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <tread/trainer.h>
+#include <tread/weights.h>
+
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/setup.h"
+
+typedef struct eval_options {
+    cli_setup_options setup;
+    const char *weights;
+    int set;
+} eval_options;
+
+static const char *const set_names[] = {"test", "train", NULL};
+
+static const cli_option options_table[] = {
+    {.name = "weights",
+     .value = "FILE",
+     .doc = "what `tread train --weights` wrote; must be given",
+     .kind = CLI_TEXT,
+     .offset = offsetof(eval_options, weights)},
+    CLI_SETUP_OPTIONS(eval_options, setup),
+    {.name = "set",
+     .value = "NAME",
+     .initial = "test",
+     .doc = "which samples",
+     .kind = CLI_CHOICE,
+     .offset = offsetof(eval_options, set),
+     .names = set_names},
+    {.name = "batch-size",
+     .value = "N",
+     .initial = "1000",
+     .doc = "samples at a time",
+     .kind = CLI_INTEGER,
+     .offset = offsetof(eval_options, setup.batch_size),
+     .low = 1,
+     .high = INT32_MAX},
+};
+
+typedef struct evaluation {
+    const eval_options *options;
+    cli_setup setup;
+    tread_batches *batches;
+    tread_trainer *trainer;
+} evaluation;
+
+static bool run(evaluation *e) {
+    const eval_options *o = e->options;
+    tread_weights_report report;
+    tread_evaluation result;
+    CLI_TRY(cli_setup_open(&e->setup, &o->setup) == TREAD_OK);
+    CLI_TRY(tread_weights_load(tread_module_parameters(e->setup.model), o->weights, &report) == TREAD_OK);
+    const tread_dataset *set = o->set == 0 ? e->setup.test : e->setup.train;
+    CLI_TRY((e->batches = cli_setup_batches(&e->setup, set, o->setup.batch_size, false)) != NULL);
+    tread_trainer_options options = tread_trainer_defaults();
+    options.model = e->setup.model;
+    options.test = e->batches;
+    CLI_TRY((e->trainer = tread_trainer_create(e->setup.context, &options)) != NULL);
+    CLI_TRY(tread_trainer_evaluate(e->trainer, NULL, &result) == TREAD_OK);
+    if (report.n_not_finite > 0)
+        fprintf(stderr, "tread eval: %s has %" PRId64 " weights that are not finite\n", o->weights,
+                report.n_not_finite);
+    printf("%s of %s with %s (%s)\n", set_names[o->set], e->setup.folder, o->weights, e->setup.description);
+    printf("%" PRId64 " samples, loss %.6f, accuracy %.2f %%, %.2f s\n", result.samples, result.loss,
+           100 * result.metric, result.seconds);
+    return cli_flush_output();
+}
+
+static int run_eval(const cli_command *command, int argc, char **argv) {
+    eval_options options = {.weights = NULL};
+    int code;
+    if (!cli_parse(command, argc, argv, &options, &code))
+        return code;
+    if (options.weights == NULL)
+        return cli_misuse(command, "--weights FILE must be given");
+    evaluation e = {.options = &options};
+    code = run(&e) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
+    tread_trainer_destroy(e.trainer);
+    tread_batches_destroy(e.batches);
+    cli_setup_close(&e.setup);
+    return code;
+}
+
+const cli_command cli_eval = {
+    .name = "eval",
+    .summary = "Says how well trained weights do: mean loss and accuracy.",
+    .usage = "--weights FILE [options]",
+    .doc = "--hidden and --activation must be those of the training: the file has no trace of the activation.",
+    .run = run_eval,
+    .options = options_table,
+    .n_options = sizeof options_table / sizeof *options_table,
+};

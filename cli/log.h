@@ -1,0 +1,25 @@
+/* Layer: cli. The log of a run: one JSON object a line. Events: "start" (what runs), "epoch" (epoch, train_loss,
+ * test_loss, test_accuracy, lr, samples_per_second, seconds), "end" (what came of it). A number that is not finite is
+ * null. */
+#ifndef TREAD_CLI_LOG_H
+#define TREAD_CLI_LOG_H
+
+#include <jansson.h>
+#include <stdio.h>
+#include <tread/trainer.h>
+
+typedef struct cli_log {
+    const char *path;
+    FILE *file;
+} cli_log;
+
+/* Makes the file, or empties it. TREAD_ERROR_IO. */
+tread_status cli_log_open(cli_log *log, const char *path);
+/* Writes one line and takes the object. A log that was not opened accepts everything. TREAD_ERROR_IO,
+ * TREAD_ERROR_MEMORY. */
+tread_status cli_log_write(cli_log *log, json_t *object);
+/* Writes an epoch's line; ends the run with TREAD_FAIL where that fails. */
+tread_callbacks cli_log_callbacks(cli_log *log);
+tread_status cli_log_close(cli_log *log);
+
+#endif

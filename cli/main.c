@@ -1,0 +1,66 @@
+/* The tread command: finds the subcommand. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <tread/version.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/nearest.h"
+#include "cli/progress.h"
+
+static const cli_command *const commands[] = {&cli_train, &cli_eval, &cli_info};
+#define N_COMMANDS (sizeof commands / sizeof *commands)
+
+static void print_usage(FILE *file) {
+    fprintf(file, "usage: tread SUBCOMMAND [options]\n\nTrains small networks on the CPU.\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(file, "\n  --version   print the version\n  --help      print this; each subcommand has its own --help\n");
+}
+
+/* GNU OpenMP's waiting threads spin for so long that a busy neighbour stretches every parallel region; its environment
+ * is read when the library is loaded, so this process begins anew with a better one. Whoever set either variable knows
+ * better. Where it cannot begin anew it goes on as it is. */
+static void tame_waiting_threads(char **argv) {
+    if (getenv("GOMP_SPINCOUNT") != NULL || getenv("OMP_WAIT_POLICY") != NULL)
+        return;
+    if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
+        execv("/proc/self/exe", argv); /* finds the variable set, and so does not come here again */
+}
+
+static int run(int argc, char **argv) {
+    if (argc < 2) {
+        print_usage(stderr);
+        return CLI_USAGE;
+    }
+    const char *name = argv[1], *names[N_COMMANDS];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_usage(stdout);
+        return CLI_DONE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("tread %s\n", tread_version());
+        return CLI_DONE;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        names[i] = commands[i]->name;
+        if (strcmp(name, names[i]) == 0)
+            return commands[i]->run(commands[i], argc - 1, argv + 1);
+    }
+    fprintf(stderr, "tread: unknown subcommand %s%s\n\n", name, cli_hint(name, names, N_COMMANDS));
+    print_usage(stderr);
+    return CLI_USAGE;
+}
+
+int main(int argc, char **argv) {
+    tame_waiting_threads(argv);
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error like any other, and said so */
+    int code = run(argc, argv);
+    if (!cli_flush_output() && code == CLI_DONE) {
+        fprintf(stderr, "tread: %s\n", tread_last_error());
+        code = CLI_FAILED;
+    }
+    return code;
+}

@@ -1,0 +1,169 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/help.h"
+#include "cli/nearest.h"
+
+static void complain(const cli_command *command, const char *format, va_list arguments) {
+    fflush(stdout);
+    fprintf(stderr, "tread %s: ", command->name);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+int cli_misuse(const cli_command *command, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    complain(command, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "`tread %s --help` lists what there is\n", command->name);
+    return CLI_USAGE;
+}
+
+int cli_fail(const cli_command *command, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    complain(command, format, arguments);
+    va_end(arguments);
+    return CLI_FAILED;
+}
+
+/* A whole decimal number in low..high, ending at a character of `ends` or at the end of the text. */
+static bool read_integer(const char *text, int64_t low, int64_t high, const char *ends, int64_t *ret_value,
+                         const char **ret_end) {
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (end == text || errno != 0 || value < low || value > high || (*end != '\0' && strchr(ends, *end) == NULL))
+        return false;
+    *ret_value = value;
+    *ret_end = end;
+    return true;
+}
+
+static bool read_sizes(const char *text, int64_t low, int64_t high, cli_sizes *ret_sizes) {
+    cli_sizes sizes = {.count = 0};
+    if (strcmp(text, "none") != 0)
+        for (;; text++) {
+            if (sizes.count == CLI_MAX_SIZES || !read_integer(text, low, high, ",", &sizes.values[sizes.count], &text))
+                return false;
+            sizes.count++;
+            if (*text == '\0')
+                break;
+        }
+    *ret_sizes = sizes;
+    return true;
+}
+
+static int misuse_choice(const cli_command *command, const cli_option *option, const char *text) {
+    char allowed[1024] = "";
+    size_t length = 0, count = 0;
+    for (; option->names[count] != NULL && length < sizeof allowed; count++)
+        length += (size_t)snprintf(allowed + length, sizeof allowed - length, "%s%s", count > 0 ? ", " : "",
+                                   option->names[count]);
+    return cli_misuse(command, "--%s: unknown name %s%s; allowed: %s", option->name, text,
+                      cli_hint(text, option->names, count), allowed);
+}
+
+/* Stores text as the option's value. */
+static bool store(const cli_command *command, const cli_option *option, const char *text, void *options) {
+    void *target = (char *)options + option->offset;
+    const char *end;
+    switch (option->kind) {
+    case CLI_SWITCH: *(bool *)target = true; return true;
+    case CLI_TEXT:
+        if (*text == '\0')
+            return cli_misuse(command, "--%s: the value is empty", option->name), false;
+        *(const char **)target = text;
+        return true;
+    case CLI_INTEGER:
+        if (!read_integer(text, option->low, option->high, "", target, &end))
+            return cli_misuse(command, "--%s: %s is not a whole number from %" PRId64 " to %" PRId64, option->name,
+                              text, option->low, option->high),
+                   false;
+        return true;
+    case CLI_SIZES:
+        if (!read_sizes(text, option->low, option->high, target))
+            return cli_misuse(command,
+                              "--%s: %s is not a list of at most %d whole numbers from %" PRId64 " to %" PRId64
+                              " with commas between, such as 512,256, nor none",
+                              option->name, text, CLI_MAX_SIZES, option->low, option->high),
+                   false;
+        return true;
+    case CLI_CHOICE:
+        for (int i = 0; option->names[i] != NULL; i++)
+            if (strcmp(text, option->names[i]) == 0) {
+                *(int *)target = i;
+                return true;
+            }
+        misuse_choice(command, option, text);
+        return false;
+    }
+    return false;
+}
+
+#define MAX_OPTIONS 64
+
+static int misuse_unknown(const cli_command *command, const char *argument) {
+    char text[64], dashed[MAX_OPTIONS][32], list[MAX_OPTIONS * 34] = "";
+    const char *names[MAX_OPTIONS + 1];
+    size_t count = 0, used = 0;
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(argument, "="), argument);
+    for (; count < command->n_options && count < MAX_OPTIONS; count++) {
+        snprintf(dashed[count], sizeof dashed[count], "--%s", command->options[count].name);
+        names[count] = dashed[count];
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s, ", names[count]);
+    }
+    names[count++] = "--help";
+    return cli_misuse(command, "unknown option %s%s; allowed: %s--help", text, cli_hint(text, names, count), list);
+}
+
+static const cli_option *find(const cli_command *command, const char *name, size_t length) {
+    for (size_t i = 0; i < command->n_options; i++)
+        if (strlen(command->options[i].name) == length && strncmp(command->options[i].name, name, length) == 0)
+            return &command->options[i];
+    return NULL;
+}
+
+bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_options, int *ret_exit) {
+    *ret_exit = CLI_USAGE;
+    for (size_t i = 0; i < command->n_options; i++)
+        if (command->options[i].initial != NULL &&
+            !store(command, &command->options[i], command->options[i].initial, ret_options))
+            return false;
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i];
+        if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
+            cli_print_help(command);
+            *ret_exit = CLI_DONE;
+            return false;
+        }
+        if (strncmp(argument, "--", 2) != 0)
+            return cli_misuse(command, "unexpected argument %s", argument), false;
+        const char *name = argument + 2, *value = strchr(name, '=');
+        size_t length = value != NULL ? (size_t)(value - name) : strlen(name);
+        const cli_option *option = find(command, name, length);
+        if (option == NULL)
+            return misuse_unknown(command, argument), false;
+        if (option->kind == CLI_SWITCH) {
+            if (value != NULL)
+                return cli_misuse(command, "--%s takes no value", option->name), false;
+        } else if (value != NULL) {
+            value++;
+        } else if (i + 1 == argc) {
+            return cli_misuse(command, "--%s needs a value: %s", option->name, option->value), false;
+        } else {
+            value = argv[++i];
+        }
+        if (!store(command, option, value, ret_options))
+            return false;
+    }
+    *ret_exit = CLI_DONE;
+    return true;
+}

@@ -1,0 +1,98 @@
+#include "cli/progress.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define INTERVAL 0.1 /* seconds between two writings of the line */
+
+bool cli_flush_output(void) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    tread_fail(TREAD_ERROR_IO, "standard output cannot be written: %s", strerror(errno));
+    return false;
+}
+
+static int terminal_width(void) {
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+static void clear_line(cli_progress *progress) {
+    if (progress->shown)
+        fputs("\r\033[K", stderr);
+    progress->shown = false;
+}
+
+static void format_rate(double rate, char *ret_text, size_t size) {
+    if (rate >= 10000)
+        snprintf(ret_text, size, "%.1fk", rate / 1000);
+    else
+        snprintf(ret_text, size, "%.0f", rate);
+}
+
+static void write_line(cli_progress *progress, const tread_step_info *step) {
+    double share = (double)step->step_in_epoch / (double)step->steps_per_epoch;
+    /* Left is by steps, at the speed of the whole run so far, evaluations included. */
+    double left = step->seconds / (double)step->step * (double)(step->epochs * step->steps_per_epoch - step->step);
+    char rate[32], line[256];
+    format_rate((double)progress->samples / (step->seconds - progress->epoch_began), rate, sizeof rate);
+    int length =
+        snprintf(line, sizeof line, "epoch %" PRId64 "/%" PRId64 "  %3.0f %%  loss %.4f  %s samples/s  %d:%02d left",
+                 step->epoch + 1, step->epochs, 100 * share, progress->loss / (double)progress->loss_samples, rate,
+                 (int)(left / 60), (int)left % 60);
+    int width = terminal_width() - 1;
+    fprintf(stderr, "\r%.*s\033[K", length < width ? length : width, line);
+    progress->shown = true;
+}
+
+static tread_action on_step(void *data, tread_trainer *trainer, const tread_step_info *step) {
+    (void)trainer;
+    cli_progress *progress = data;
+    progress->samples += step->samples;
+    progress->loss += step->loss * (double)step->samples;
+    progress->loss_samples += step->samples;
+    if (step->seconds >= progress->next) {
+        write_line(progress, step);
+        progress->next = step->seconds + INTERVAL;
+        progress->loss = 0;
+        progress->loss_samples = 0;
+    }
+    return TREAD_CONTINUE;
+}
+
+static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epoch_metrics *m) {
+    (void)trainer;
+    cli_progress *progress = data;
+    clear_line(progress);
+    printf("epoch %-3" PRId64 " train loss %.5f", m->epoch, m->train_loss);
+    if (!isnan(m->test_loss))
+        printf("  test loss %.5f  test accuracy %.2f %%", m->test_loss, 100 * m->test_accuracy);
+    printf("  lr %.3g  %.0f samples/s  %.1f s\n", m->lr, m->samples_per_second, m->seconds);
+    progress->epoch_began = m->seconds;
+    progress->samples = 0;
+    progress->loss = 0;
+    progress->loss_samples = 0;
+    return cli_flush_output() ? TREAD_CONTINUE : TREAD_FAIL;
+}
+
+static tread_action on_train_end(void *data, tread_trainer *trainer, const tread_train_result *result) {
+    (void)trainer;
+    (void)result;
+    clear_line(data);
+    return TREAD_CONTINUE;
+}
+
+tread_callbacks cli_progress_callbacks(cli_progress *progress) {
+    progress->terminal = isatty(STDERR_FILENO) == 1;
+    tread_callbacks callbacks = tread_callbacks_defaults();
+    callbacks.data = progress;
+    callbacks.on_step = progress->terminal ? on_step : NULL;
+    callbacks.on_epoch = on_epoch;
+    callbacks.on_train_end = on_train_end;
+    return callbacks;
+}

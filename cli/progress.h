@@ -1,0 +1,25 @@
+/* Layer: cli. What a run shows: a line that is rewritten where standard error is a terminal, and a plain line an epoch
+ * on standard output. */
+#ifndef TREAD_CLI_PROGRESS_H
+#define TREAD_CLI_PROGRESS_H
+
+#include <tread/trainer.h>
+
+typedef struct cli_progress {
+    bool terminal;      /* whether the rewritten line is shown */
+    bool shown;         /* whether one stands there now */
+    double next;        /* when it is written again, in seconds since the run began */
+    double epoch_began; /* the same clock */
+    int64_t samples;    /* of this epoch so far */
+    double loss;        /* sum over the samples since the line was last written */
+    int64_t loss_samples;
+} cli_progress;
+
+/* The callbacks of a zeroed progress, which must outlive the trainer. They end the run with TREAD_FAIL when standard
+ * output cannot be written. */
+tread_callbacks cli_progress_callbacks(cli_progress *progress);
+
+/* Writes out standard output; false, with the library's sentence set, where that fails (a closed pipe, a full disk). */
+bool cli_flush_output(void);
+
+#endif

@@ -1,0 +1,10 @@
+/* Layer: cli. Optimizer and scheduler specs, judged before the data is read. */
+#ifndef TREAD_CLI_SPECS_H
+#define TREAD_CLI_SPECS_H
+
+#include "cli/options.h"
+
+/* False where one is refused; the reason is on standard error then. scheduler may be NULL. */
+bool cli_check_specs(const cli_command *command, const char *optimizer, const char *scheduler);
+
+#endif

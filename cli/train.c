@@ -1,0 +1,280 @@
+/* tread train: trains a network and says how well it does. */
+#include <errno.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <tread/lr_scheduler.h>
+#include <tread/optimizer.h>
+#include <tread/trainer.h>
+#include <tread/version.h>
+#include <tread/weights.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "cli/help.h"
+#include "cli/interrupt.h"
+#include "cli/log.h"
+#include "cli/progress.h"
+#include "cli/setup.h"
+#include "cli/specs.h"
+
+#define EVALUATION_BATCH 1000
+
+typedef struct train_options {
+    cli_setup_options setup;
+    int64_t epochs;
+    const char *optimizer;
+    const char *scheduler; /* NULL: a cosine over the whole run */
+    int schedule_every;    /* tread_schedule_every */
+    const char *log;
+    const char *weights;
+} train_options;
+
+static const char *const every_names[] = {
+    [TREAD_EVERY_EPOCH] = "epoch", [TREAD_EVERY_STEP] = "step", [TREAD_EVERY_STEP + 1] = NULL};
+
+static const cli_option options_table[] = {
+    CLI_SETUP_OPTIONS(train_options, setup),
+    {.name = "batch-size",
+     .value = "N",
+     .initial = "128",
+     .doc = "samples a step",
+     .kind = CLI_INTEGER,
+     .offset = offsetof(train_options, setup.batch_size),
+     .low = 1,
+     .high = INT32_MAX},
+    {.name = "epochs",
+     .value = "N",
+     .initial = "5",
+     .doc = "passes over the training data",
+     .kind = CLI_INTEGER,
+     .offset = offsetof(train_options, epochs),
+     .low = 0,
+     .high = 1000000},
+    {.name = "optimizer",
+     .value = "NAME[:key=value,...]",
+     .initial = "adam:lr=1e-3",
+     .doc = "see below",
+     .kind = CLI_TEXT,
+     .offset = offsetof(train_options, optimizer)},
+    {.name = "scheduler",
+     .value = "NAME[:key=value,...]",
+     .doc = "see below; none: the lr stays\n[cosine_decay_lr to 0 over the whole run, step by step]",
+     .kind = CLI_TEXT,
+     .offset = offsetof(train_options, scheduler)},
+    {.name = "schedule-every",
+     .value = "WHAT",
+     .initial = "epoch",
+     .doc = "what --scheduler counts",
+     .kind = CLI_CHOICE,
+     .offset = offsetof(train_options, schedule_every),
+     .names = every_names},
+    {.name = "seed",
+     .value = "N",
+     .initial = "0",
+     .doc =
+         "of initial weights and order of samples; the same seed\ngives the same bits, whatever the number of threads",
+     .kind = CLI_INTEGER,
+     .offset = offsetof(train_options, setup.seed),
+     .low = 0,
+     .high = INT64_MAX},
+    {.name = "log",
+     .value = "FILE.jsonl",
+     .doc = "write a JSON object a line: one for each epoch",
+     .kind = CLI_TEXT,
+     .offset = offsetof(train_options, log)},
+    {.name = "weights",
+     .value = "FILE",
+     .doc = "write the trained weights (safetensors)",
+     .kind = CLI_TEXT,
+     .offset = offsetof(train_options, weights)},
+};
+
+typedef struct training {
+    const train_options *options;
+    cli_setup setup;
+    tread_batches *train, *test;
+    tread_optimizer *optimizer;
+    tread_lr_scheduler *scheduler;
+    tread_trainer *trainer;
+    cli_progress progress;
+    cli_log log;
+} training;
+
+/* Fails before the training where the file could not be written after it. */
+static tread_status check_weights_path(const char *path) {
+    char copy[4096];
+    struct stat file;
+    if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "--weights: the path has more than %zu bytes", sizeof copy - 1);
+    if (stat(path, &file) == 0 && S_ISDIR(file.st_mode))
+        return tread_fail(TREAD_ERROR_IO, "--weights: %s is a folder", path);
+    const char *folder = dirname(copy);
+    return access(folder, W_OK | X_OK) == 0
+               ? TREAD_OK
+               : tread_fail(TREAD_ERROR_IO, "--weights: no file can be made in %s: %s", folder, strerror(errno));
+}
+
+static tread_lr_scheduler *make_scheduler(const training *t) {
+    const train_options *o = t->options;
+    if (o->scheduler != NULL)
+        return tread_lr_scheduler_from_spec(t->optimizer, o->scheduler);
+    tread_cosine_decay_lr_options cosine = tread_cosine_decay_lr_defaults();
+    int64_t steps = o->epochs * tread_batches_count(t->train);
+    cosine.decay_steps = steps > 0 ? steps : 1;
+    return tread_cosine_decay_lr(t->optimizer, &cosine);
+}
+
+static bool has_scheduler(const train_options *o) { return o->scheduler == NULL || strcmp(o->scheduler, "none") != 0; }
+
+static bool prepare(training *t) {
+    const train_options *o = t->options;
+    if (o->weights != NULL)
+        CLI_TRY(check_weights_path(o->weights) == TREAD_OK);
+    CLI_TRY(cli_setup_open(&t->setup, &o->setup) == TREAD_OK);
+    CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.train, o->setup.batch_size, true)) != NULL);
+    CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.test, EVALUATION_BATCH, false)) != NULL);
+    tread_parameter_list parameters = tread_module_parameters(t->setup.model);
+    CLI_TRY((t->optimizer = tread_optimizer_from_spec(t->setup.context, parameters, o->optimizer)) != NULL);
+    if (has_scheduler(o))
+        CLI_TRY((t->scheduler = make_scheduler(t)) != NULL);
+    tread_trainer_options to = tread_trainer_defaults();
+    to.model = t->setup.model;
+    to.optimizer = t->optimizer;
+    to.train = t->train;
+    to.test = t->test;
+    to.epochs = o->epochs;
+    to.scheduler = t->scheduler;
+    to.schedule_every = o->scheduler == NULL ? TREAD_EVERY_STEP : (tread_schedule_every)o->schedule_every;
+    CLI_TRY((t->trainer = tread_trainer_create(t->setup.context, &to)) != NULL);
+    tread_callbacks progress = cli_progress_callbacks(&t->progress);
+    CLI_TRY(tread_trainer_add_callbacks(t->trainer, &progress) == TREAD_OK);
+    if (o->log != NULL) {
+        CLI_TRY(cli_log_open(&t->log, o->log) == TREAD_OK);
+        tread_callbacks log = cli_log_callbacks(&t->log);
+        CLI_TRY(tread_trainer_add_callbacks(t->trainer, &log) == TREAD_OK);
+    }
+    return true;
+}
+
+static json_t *sizes_json(const cli_sizes *sizes) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < sizes->count; i++)
+        json_array_append_new(list, json_integer(sizes->values[i]));
+    return list;
+}
+
+static const char *backend_name(const tread_context *context) {
+    return tread_context_backend(context) == TREAD_BACKEND_ONEDNN ? "onednn" : "ref";
+}
+
+static const char *scheduler_text(const training *t) {
+    return t->scheduler == NULL            ? "none"
+           : t->options->scheduler != NULL ? t->options->scheduler
+                                           : "cosine_decay_lr over the run";
+}
+
+/* What runs: to the terminal and to the log. */
+static bool announce(training *t) {
+    const train_options *o = t->options;
+    const tread_context *context = t->setup.context;
+    int64_t n_train = tread_dataset_count(t->setup.train), n_test = tread_dataset_count(t->setup.test);
+    int threads = tread_context_threads(context);
+    printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->setup.folder, n_train, n_test);
+    printf("model  %s: %" PRId64 " parameters\n", t->setup.description, t->setup.parameters);
+    printf("plan   %s, scheduler %s, batch size %" PRId64 ", seed %" PRId64 ", %d thread%s (%s), %s\n", o->optimizer,
+           scheduler_text(t), o->setup.batch_size, o->setup.seed, threads, threads == 1 ? "" : "s",
+           tread_context_threads_reason(context), backend_name(context));
+    CLI_TRY(cli_flush_output());
+    json_t *line =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event",
+                  "start", "version", tread_version(), "data", t->setup.folder, "train_samples", (json_int_t)n_train,
+                  "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
+                  sizes_json(&o->setup.hidden), "activation", cli_activation_names[o->setup.activation], "parameters",
+                  (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "scheduler", scheduler_text(t),
+                  "schedule_every", o->scheduler == NULL ? "step" : every_names[o->schedule_every], "epochs",
+                  (json_int_t)o->epochs, "batch_size", (json_int_t)o->setup.batch_size, "seed",
+                  (json_int_t)o->setup.seed, "threads", threads, "backend", backend_name(context));
+    return cli_log_write(&t->log, line) == TREAD_OK;
+}
+
+static json_t *text_or_null(const char *text) { return text != NULL ? json_string(text) : json_null(); }
+
+/* What came of it, also after a failure, whose sentence is error. */
+static bool log_end(training *t, const char *error) {
+    const tread_train_result *result = tread_trainer_result(t->trainer);
+    return cli_log_write(&t->log, json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:f}", "event", "end", "stop_reason",
+                                            tread_stop_reason_string(result->stop_reason), "error", text_or_null(error),
+                                            "epochs", (json_int_t)result->epochs, "steps", (json_int_t)result->steps,
+                                            "samples", (json_int_t)result->samples, "seconds", result->seconds)) ==
+           TREAD_OK;
+}
+
+static void print_result(const training *t) {
+    const tread_train_result *result = tread_trainer_result(t->trainer);
+    if (result->stop_reason != TREAD_STOP_EPOCHS)
+        printf("stopped: %s\n", tread_stop_reason_string(result->stop_reason));
+    printf("done   %" PRId64 " epochs, %" PRId64 " steps in %.2f s", result->epochs, result->steps, result->seconds);
+    if (result->n_history > 0 && !isnan(result->history[result->n_history - 1].test_accuracy))
+        printf("; test accuracy %.2f %%", 100 * result->history[result->n_history - 1].test_accuracy);
+    putchar('\n');
+}
+
+static bool run(training *t) {
+    CLI_TRY(prepare(t));
+    CLI_TRY(announce(t));
+    cli_interrupt_stops(t->trainer);
+    tread_status status = tread_trainer_run(t->trainer);
+    cli_interrupt_ends();
+    if (status != TREAD_OK) {
+        char error[4096];
+        snprintf(error, sizeof error, "%s", tread_last_error());
+        log_end(t, error);
+        tread_fail(status, "%s", error);
+        return false;
+    }
+    CLI_TRY(log_end(t, NULL));
+    CLI_TRY(cli_log_close(&t->log) == TREAD_OK);
+    if (t->options->weights != NULL)
+        CLI_TRY(tread_weights_save(tread_module_parameters(t->setup.model), t->options->weights) == TREAD_OK);
+    print_result(t);
+    if (t->options->weights != NULL)
+        printf("wrote  %s\n", t->options->weights);
+    return cli_flush_output();
+}
+
+static int run_train(const cli_command *command, int argc, char **argv) {
+    train_options options = {.epochs = 0};
+    int code;
+    if (!cli_parse(command, argc, argv, &options, &code))
+        return code;
+    const char *scheduler = has_scheduler(&options) ? options.scheduler : NULL;
+    if (!cli_check_specs(command, options.optimizer, scheduler))
+        return CLI_USAGE;
+    training t = {.options = &options};
+    code = run(&t) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
+    cli_log_close(&t.log);
+    tread_trainer_destroy(t.trainer);
+    tread_lr_scheduler_destroy(t.scheduler);
+    tread_optimizer_destroy(t.optimizer);
+    tread_batches_destroy(t.test);
+    tread_batches_destroy(t.train);
+    cli_setup_close(&t.setup);
+    return code;
+}
+
+const cli_command cli_train = {
+    .name = "train",
+    .summary = "Trains a network on labelled images and says how well it does on the test set.",
+    .usage = "[options]",
+    .doc =
+        "Ctrl-C ends the training after the step that is under way, and writes the weights; once more ends at once.\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+    .run = run_train,
+    .options = options_table,
+    .n_options = sizeof options_table / sizeof *options_table,
+    .more_help = cli_print_algorithms,
+};

@@ -1,0 +1,286 @@
+/* tread train and tread eval on a small set, as a user runs them. */
+#include <jansson.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/cli/command.h"
+#include "tests/engine/files.h"
+#include "tests/test.h"
+
+#define SMALL "--data . --hidden 16 --batch-size 32 "
+
+static void setup(void) {
+    test_folder_create();
+    unsetenv("TREAD_DATA");
+    unsetenv("TREAD_SOURCE_DATA");
+    test_write_mnist(300, 70, 6, 6, 4, false);
+}
+
+/* Line i of a log, from 0; NULL past the end. Every line must be an object with an event. */
+static json_t *log_line(const char *name, size_t i) {
+    size_t n;
+    char *text = (char *)test_read(test_path(name), &n), *line = text, *end;
+    json_t *found = NULL;
+    for (size_t at = 0; (end = strchr(line, '\n')) != NULL; at++, line = end + 1) {
+        *end = '\0';
+        json_error_t error;
+        json_t *object = json_loads(line, 0, &error);
+        ck_assert_msg(object != NULL, "line %zu: %s: %s", at, error.text, line);
+        ck_assert(json_is_string(json_object_get(object, "event")));
+        if (at == i)
+            found = object;
+        else
+            json_decref(object);
+    }
+    ck_assert_msg(*line == '\0', "the last line has no end: %s", line);
+    free(text);
+    return found;
+}
+
+static double real_of(const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    ck_assert_msg(json_is_number(value), "%s is not a number", name);
+    return json_number_value(value);
+}
+
+static void must_be(const json_t *object, const char *name, const char *text) {
+    const char *value = json_string_value(json_object_get(object, name));
+    ck_assert_msg(value != NULL && strcmp(value, text) == 0, "%s is %s, not %s", name, value != NULL ? value : "none",
+                  text);
+}
+
+START_TEST(the_log_has_an_object_a_line) {
+    setup();
+    command_must_succeed("train " SMALL
+                         "--epochs 3 --optimizer sgd:lr=0.1,momentum=0.9 --scheduler step_lr:step_size=1,gamma=0.5"
+                         " --log run.jsonl");
+    json_t *start = log_line("run.jsonl", 0);
+    must_be(start, "event", "start");
+    must_be(start, "optimizer", "sgd:lr=0.1,momentum=0.9");
+    must_be(start, "version", "0.1.0");
+    ck_assert_int_eq(json_integer_value(json_object_get(start, "parameters")), 36 * 16 + 16 + 16 * 4 + 4);
+    json_decref(start);
+    double seconds = 0, lr = 0.1;
+    for (int epoch = 1; epoch <= 3; epoch++, lr *= 0.5) {
+        json_t *line = log_line("run.jsonl", (size_t)epoch);
+        must_be(line, "event", "epoch");
+        ck_assert_int_eq(json_integer_value(json_object_get(line, "epoch")), epoch);
+        ck_assert_int_eq(json_integer_value(json_object_get(line, "steps")), epoch * 10);
+        ck_assert_double_gt(real_of(line, "train_loss"), 0);
+        ck_assert_double_gt(real_of(line, "test_loss"), 0);
+        double accuracy = real_of(line, "test_accuracy");
+        ck_assert(accuracy >= 0 && accuracy <= 1);
+        ck_assert_double_eq(real_of(line, "lr"), lr); /* halving is exact */
+        ck_assert_double_gt(real_of(line, "samples_per_second"), 0);
+        ck_assert_double_gt(real_of(line, "seconds"), seconds);
+        seconds = real_of(line, "seconds");
+        json_decref(line);
+    }
+    json_t *end = log_line("run.jsonl", 4);
+    must_be(end, "event", "end");
+    ck_assert(json_is_null(json_object_get(end, "error")));
+    ck_assert_int_eq(json_integer_value(json_object_get(end, "samples")), 900);
+    json_decref(end);
+    ck_assert_ptr_null(log_line("run.jsonl", 5));
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(no_terminal_plain_lines) {
+    setup();
+    command_must_succeed("train " SMALL "--epochs 2");
+    command_must_contain(command_output, "mlp 36-16-4, relu: 660 parameters", "train");
+    command_must_contain(command_output, "300 samples to train on, 70 to test", "train");
+    command_must_contain(command_output, "\nepoch 1 ", "train");
+    command_must_contain(command_output, "\nepoch 2 ", "train");
+    command_must_contain(command_output, "2 epochs, 20 steps in ", "train");
+    ck_assert_ptr_null(strpbrk(command_output, "\r\033"));
+    ck_assert_str_eq(command_error, "");
+    test_folder_remove();
+}
+END_TEST
+
+/* Reads a pseudo-terminal to its end. */
+static void read_terminal(int fd, char *ret_text, size_t size) {
+    size_t used = 0;
+    ssize_t n;
+    while (used + 1 < size && (n = read(fd, ret_text + used, size - 1 - used)) > 0)
+        used += (size_t)n;
+    ret_text[used] = '\0';
+}
+
+START_TEST(a_terminal_gets_a_line_that_is_rewritten) {
+    setup();
+    char data[512], text[65536];
+    int fd, status;
+    snprintf(data, sizeof data, "--data=%s", test_path("."));
+    struct winsize narrow = {.ws_row = 24, .ws_col = 40};
+    pid_t child = forkpty(&fd, NULL, NULL, &narrow);
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        execl(getenv("TREAD_COMMAND"), "tread", "train", data, "--hidden=16", "--epochs=2", (char *)NULL);
+        _exit(127);
+    }
+    read_terminal(fd, text, sizeof text);
+    close(fd);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", text);
+    char *line = strstr(text, "\repoch 1/2");
+    ck_assert_msg(line != NULL, "%s", text);
+    char *end = strstr(line, "\033[K");
+    ck_assert_ptr_nonnull(end);
+    ck_assert_int_le(end - line - 1, 39); /* cut to the terminal's width */
+    command_must_contain(text, "\033[Kepoch 1 ", "the line is cleared before the epoch's");
+    test_folder_remove();
+}
+END_TEST
+
+/* The bytes of a file of the test folder equal another's. */
+static bool same_files(const char *a, const char *b) {
+    size_t n, m;
+    uint8_t *x = test_read(test_path(a), &n), *y = test_read(test_path(b), &m);
+    bool same = n == m && memcmp(x, y, n) == 0;
+    free(x);
+    free(y);
+    return same;
+}
+
+START_TEST(the_same_seed_gives_the_same_file) {
+    setup();
+    command_must_succeed("train " SMALL "--epochs 2 --seed 5 --threads 1 --weights a");
+    command_must_succeed("train " SMALL "--epochs 2 --seed 5 --threads 1 --weights b");
+    command_must_succeed("train " SMALL "--epochs 2 --seed 5 --threads 3 --weights c");
+    command_must_succeed("train " SMALL "--epochs 2 --seed 6 --threads 1 --weights d");
+    ck_assert(same_files("a", "b"));
+    ck_assert(same_files("a", "c"));
+    ck_assert(!same_files("a", "d"));
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(eval_finds_what_train_said) {
+    setup();
+    command_must_succeed("train " SMALL "--epochs 4 --activation tanh --weights w");
+    char said[64];
+    const char *accuracy = strstr(command_output, "; test accuracy ");
+    ck_assert_ptr_nonnull(accuracy);
+    ck_assert_int_eq(sscanf(accuracy, "; test accuracy %60[^\n]", said), 1);
+    char expected[80];
+    snprintf(expected, sizeof expected, "accuracy %s,", said);
+    command_must_succeed("eval --data . --hidden 16 --activation tanh --weights w");
+    command_must_contain(command_output, "70 samples", "eval");
+    command_must_contain(command_output, expected, "eval");
+    command_must_succeed("eval --data . --hidden 16 --activation tanh --weights w --set train --batch-size 7");
+    command_must_contain(command_output, "300 samples", "eval");
+    ck_assert_int_eq(command_run("eval --data . --hidden 17 --weights w"), 1);
+    command_must_contain(command_error, "0.weight", "eval names the differences");
+    command_must_contain(command_error, "17", "eval names the differences");
+    test_folder_remove();
+}
+END_TEST
+
+static const struct {
+    const char *line;
+    const char *parts[3];
+} failures[] = {
+    {"\"$tread\" train --data nowhere", {"tread train: ", "nowhere"}},
+    {"TREAD_DATA=elsewhere \"$tread\" train", {"elsewhere"}},
+    {"TREAD_SOURCE_DATA=third \"$tread\" train --data fourth", {"fourth"}},
+    {"\"$tread\" train " SMALL "--weights none/w",
+     {"--weights: no file can be made in none: No such file or directory"}},
+    {"\"$tread\" train " SMALL "--weights .", {"--weights: . is a folder"}},
+    {"\"$tread\" train " SMALL "--log none/l", {"none/l: the log cannot be made: No such file or directory"}},
+    {"\"$tread\" train " SMALL "--log /dev/full", {"/dev/full: the log cannot be written: No space left on device"}},
+    {"\"$tread\" train " SMALL ">/dev/full", {"standard output cannot be written: No space left on device"}},
+    {"\"$tread\" eval --data . --weights none", {"tread eval: ", "none"}},
+    {"\"$tread\" eval --data . --weights train-labels-idx1-ubyte", {"tread eval: ", "train-labels-idx1-ubyte"}},
+    {"\"$tread\" train " SMALL "--optimizer sgd:lr=1e30 --epochs 9", {"loss"}},
+    {"printf x >>train-labels-idx1-ubyte; \"$tread\" train --data .", {"train-labels-idx1-ubyte"}},
+};
+
+START_TEST(failures_say_what_failed) {
+    setup();
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        int code = command_shell(failures[i].line);
+        ck_assert_msg(code == 1, "%s: exit code %d: %s", failures[i].line, code, command_error);
+        for (size_t part = 0; part < 3 && failures[i].parts[part] != NULL; part++)
+            command_must_contain(command_error, failures[i].parts[part], failures[i].line);
+    }
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(data_is_found_by_the_environment) {
+    setup();
+    ck_assert_int_eq(command_shell("TREAD_DATA=. \"$tread\" train --hidden none --epochs 1"), 0);
+    command_must_contain(command_output, "mlp 36-4: 148 parameters", "train");
+    test_folder_remove();
+}
+END_TEST
+
+/* Starts an endless run with output to files, and waits until it has done an epoch. */
+static pid_t start_endless(void) {
+    char data[512], log[512], weights[512];
+    snprintf(data, sizeof data, "--data=%s", test_path("."));
+    snprintf(log, sizeof log, "--log=%s", test_path("run.jsonl"));
+    snprintf(weights, sizeof weights, "--weights=%s", test_path("w"));
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (freopen(test_path("out"), "w", stdout) != NULL && freopen(test_path("err"), "w", stderr) != NULL)
+            execl(getenv("TREAD_COMMAND"), "tread", "train", data, log, weights, "--hidden=16", "--epochs=1000000",
+                  "--scheduler=none", (char *)NULL);
+        _exit(127);
+    }
+    for (int i = 0; i < 1000; i++) {
+        usleep(20000);
+        if (access(test_path("run.jsonl"), R_OK) != 0)
+            continue;
+        size_t n;
+        char *text = (char *)test_read(test_path("run.jsonl"), &n);
+        bool begun = strstr(text, "\"event\":\"epoch\"") != NULL;
+        free(text);
+        if (begun)
+            return child;
+    }
+    kill(child, SIGKILL);
+    ck_abort_msg("no epoch in 20 s");
+    return child;
+}
+
+/* The run ends in the middle, cleanly: the weights are written, and the log says why it ended. */
+static void stop_with(int signal_number) {
+    setup();
+    pid_t child = start_endless();
+    int status;
+    kill(child, signal_number);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    size_t n;
+    char *text = (char *)test_read(test_path("out"), &n);
+    command_must_contain(text, "stopped: ", "the reason");
+    command_must_contain(text, "wrote  ", "the weights");
+    free(text);
+    text = (char *)test_read(test_path("err"), &n);
+    command_must_contain(text, "once more ends at once", "the hint");
+    free(text);
+    ck_assert_int_eq(access(test_path("w"), R_OK), 0);
+    text = (char *)test_read(test_path("run.jsonl"), &n);
+    command_must_contain(text, "{\"event\":\"end\",", "the log");
+    free(text);
+    test_folder_remove();
+}
+
+START_TEST(the_first_signal_ends_the_run_cleanly) {
+    stop_with(SIGINT);
+    stop_with(SIGTERM);
+}
+END_TEST
+
+TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, a_terminal_gets_a_line_that_is_rewritten,
+          the_same_seed_gives_the_same_file, eval_finds_what_train_said, failures_say_what_failed,
+          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)

@@ -1,0 +1,173 @@
+/* Help texts, and what is refused: wrong usage is exit code 2, nothing on standard output, and a sentence that helps.
+ */
+#include <string.h>
+#include <tread/lr_scheduler.h>
+#include <tread/optimizer.h>
+
+#include "tests/cli/command.h"
+#include "tests/engine/files.h"
+#include "tests/test.h"
+
+START_TEST(help_lists_everything) {
+    test_folder_create();
+    const char *const general[] = {"--help", "-h", "help"};
+    for (size_t i = 0; i < 3; i++) {
+        command_must_succeed(general[i]);
+        command_must_contain(command_output, "train", general[i]);
+        command_must_contain(command_output, "eval", general[i]);
+        command_must_contain(command_output, "info", general[i]);
+    }
+    command_must_succeed("--version");
+    ck_assert_str_eq(command_output, "tread 0.1.0\n");
+    command_must_succeed("eval --help");
+    command_must_contain(command_output, "--weights FILE", "eval --help");
+    command_must_succeed("info --help");
+    command_must_succeed("train --help");
+    const char *const parts[] = {"--data",           "--model",   "--hidden",     "[512,256]",   "--activation",
+                                 "leaky_relu",       "--epochs",  "--batch-size", "--optimizer", "--scheduler",
+                                 "--schedule-every", "--threads", "--seed",       "--log",       "--weights"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        command_must_contain(command_output, parts[i], "train --help");
+    ck_assert_str_eq(command_error, "");
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(help_lists_every_algorithm_and_field) {
+    test_folder_create();
+    command_must_succeed("train --help");
+    tread_field_info field;
+    ck_assert_uint_gt(tread_optimizer_type_count(), 0);
+    for (size_t type = 0; type < tread_optimizer_type_count(); type++) {
+        command_must_contain(command_output, tread_optimizer_type_name(type), "optimizer");
+        for (size_t i = 0; i < tread_optimizer_field_count(type); i++) {
+            ck_assert_ok(tread_optimizer_field(type, i, &field));
+            command_must_contain(command_output, field.name, "field");
+            command_must_contain(command_output, field.doc, "field");
+        }
+    }
+    ck_assert_uint_gt(tread_lr_scheduler_type_count(), 0);
+    for (size_t type = 0; type < tread_lr_scheduler_type_count(); type++) {
+        command_must_contain(command_output, tread_lr_scheduler_type_name(type), "scheduler");
+        for (size_t i = 0; i < tread_lr_scheduler_field_count(type); i++) {
+            ck_assert_ok(tread_lr_scheduler_field(type, i, &field));
+            command_must_contain(command_output, field.name, "field");
+        }
+    }
+    test_folder_remove();
+}
+END_TEST
+
+static const struct {
+    const char *arguments;
+    const char *parts[3]; /* of standard error */
+} misuses[] = {
+    {"", {"usage: tread SUBCOMMAND"}},
+    {"trian", {"unknown subcommand trian, did you mean train?", "eval"}},
+    {"quite-another-thing", {"unknown subcommand quite-another-thing\n"}},
+    {"train extra", {"unexpected argument extra"}},
+    {"train -x", {"unexpected argument -x"}},
+    {"train --epoch 3", {"unknown option --epoch, did you mean --epochs?", "--batch-size", "tread train --help"}},
+    {"train --zzzzzz", {"unknown option --zzzzzz; allowed: --data"}},
+    {"train --epochs", {"--epochs needs a value: N"}},
+    {"train --epochs=-1", {"--epochs: -1 is not a whole number from 0 to 1000000"}},
+    {"train --epochs 3x", {"--epochs: 3x is not"}},
+    {"train --epochs=", {"--epochs:  is not a whole number"}},
+    {"train --epochs 99999999999999999999", {"is not a whole number from 0 to 1000000"}},
+    {"train --batch-size 0", {"--batch-size: 0 is not a whole number from 1 to"}},
+    {"train --threads 1025", {"--threads: 1025 is not a whole number from 0 to 1024"}},
+    {"train --seed -1", {"--seed: -1 is not"}},
+    {"train --hidden 5,,2", {"--hidden: 5,,2 is not a list", "such as 512,256"}},
+    {"train --hidden 5,", {"--hidden: 5, is not a list"}},
+    {"train --hidden 0", {"--hidden: 0 is not a list"}},
+    {"train --hidden 7a", {"--hidden: 7a is not a list"}},
+    {"train --hidden ''", {"--hidden:  is not a list"}},
+    {"train --activation rleu", {"--activation: unknown name rleu, did you mean relu?", "gelu", "tanh"}},
+    {"train --model cnn", {"--model: unknown name cnn", "allowed: mlp"}},
+    {"train --schedule-every day", {"--schedule-every: unknown name day", "allowed: epoch, step"}},
+    {"train --log ''", {"--log: the value is empty"}},
+    {"train --optimizer adma", {"--optimizer: unknown name adma, did you mean adam?", "sgd"}},
+    {"train --optimizer ''", {"--optimizer: the value is empty"}},
+    {"train --optimizer :lr=1", {"--optimizer: unknown name ; allowed:"}},
+    {"train --optimizer adam:lrr=1", {"--optimizer: ", "lrr", "betas"}},
+    {"train --optimizer adam:lr", {"--optimizer: ", "lr"}},
+    {"train --optimizer adam:lr=x", {"--optimizer: ", "lr", "x"}},
+    {"train --optimizer adam:lr=-1", {"--optimizer: ", "lr", "-1"}},
+    {"train --optimizer adam:betas=0.9/1.5", {"--optimizer: ", "betas[1] = 1.5 is outside [0, 1)"}},
+    {"train --scheduler steplr", {"--scheduler: unknown name steplr, did you mean step_lr?", "cosine_decay_lr"}},
+    {"train --scheduler step_lr", {"--scheduler: ", "step_size"}},
+    {"train --scheduler step_lr:step_size=0", {"--scheduler: ", "step_size"}},
+    {"eval", {"--weights FILE must be given"}},
+    {"eval --epochs 3", {"unknown option --epochs"}},
+    {"eval --weights x --set tets", {"--set: unknown name tets, did you mean test?"}},
+    {"info --verbose", {"unknown option --verbose", "--threads"}},
+};
+
+START_TEST(misuse_is_refused_with_what_is_allowed) {
+    test_folder_create();
+    for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {
+        const char *arguments = misuses[i].arguments;
+        int code = command_run(arguments);
+        ck_assert_msg(code == 2, "tread %s: exit code %d: %s", arguments, code, command_error);
+        ck_assert_str_eq(command_output, "");
+        for (size_t part = 0; part < 3 && misuses[i].parts[part] != NULL; part++)
+            command_must_contain(command_error, misuses[i].parts[part], arguments);
+    }
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(info_says_what_was_chosen) {
+    test_folder_create();
+    command_must_succeed("info --threads 3");
+    command_must_contain(command_output, "0.1.0", "info");
+    const char *const rows[] = {"version",         "threads          3 (",
+                                "instruction set", "back-end",
+                                "oneDNN",          "OpenMP",
+                                "cores",           "cache L1d",
+                                "cache L2",        "cache L3"};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        command_must_contain(command_output, rows[i], "info");
+    ck_assert_int_eq(command_shell("TREAD_NUM_THREADS=none \"$tread\" info"), 1);
+    command_must_contain(command_error, "TREAD_NUM_THREADS", "info");
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(waiting_threads_are_tamed_unless_told_otherwise) {
+    test_folder_create();
+    ck_assert_int_eq(command_shell("unset GOMP_SPINCOUNT OMP_WAIT_POLICY; \"$tread\" info"), 0);
+    bool openmp = strstr(command_output, "OpenMP           not in this build") == NULL;
+    if (openmp)
+        command_must_contain(command_output, "GOMP_SPINCOUNT 1000", "info");
+    ck_assert_int_eq(command_shell("unset OMP_WAIT_POLICY; GOMP_SPINCOUNT=7 \"$tread\" info"), 0);
+    if (openmp)
+        command_must_contain(command_output, "GOMP_SPINCOUNT 7,", "info");
+    ck_assert_int_eq(command_shell("unset GOMP_SPINCOUNT; OMP_WAIT_POLICY=passive \"$tread\" info"), 0);
+    if (openmp)
+        command_must_contain(command_output, "GOMP_SPINCOUNT not set, OMP_WAIT_POLICY passive", "info");
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(output_that_cannot_be_written_is_an_error) {
+    test_folder_create();
+    const char *const all[] = {"--help", "--version", "train --help", "info"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "\"$tread\" %s >/dev/full", all[i]);
+        ck_assert_msg(command_shell(line) == 1, "%s", line);
+        command_must_contain(command_error, "standard output cannot be written: No space left on device", all[i]);
+        /* The reader is gone before the command starts. */
+        snprintf(line, sizeof line, "{ sleep 0.2; \"$tread\" %s; echo code $? >&2; } | true", all[i]);
+        command_shell(line);
+        command_must_contain(command_error, "standard output cannot be written: Broken pipe", all[i]);
+        command_must_contain(command_error, "code 1", all[i]);
+    }
+    test_folder_remove();
+}
+END_TEST
+
+TEST_MAIN("usage", help_lists_everything, help_lists_every_algorithm_and_field, misuse_is_refused_with_what_is_allowed,
+          info_says_what_was_chosen, waiting_threads_are_tamed_unless_told_otherwise,
+          output_that_cannot_be_written_is_an_error)
