@@ -57,21 +57,15 @@ static void clear_gradients(const tread_trainer *trainer) {
         tread_module_zero_grad(trainer->options.model, true);
 }
 
-static tread_status closure(tread_trainer *trainer, const tread_batch *batch, bool must_be_finite, double *ret_loss) {
+tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *batch, double *ret_loss) {
     tread_tensor *output = NULL, *loss = NULL;
     double value;
     clear_gradients(trainer);
     TREAD_TRY(tread_trainer_forward(trainer, trainer->tape, batch, &output, &loss));
     TREAD_TRY(tread_trainer_loss_value(loss, &value));
-    if (must_be_finite)
-        TREAD_TRY(check_finite(trainer, batch, value));
     TREAD_TRY(tread_backward(trainer->tape, loss));
     *ret_loss = value;
     return TREAD_OK;
-}
-
-tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *batch, double *ret_loss) {
-    return closure(trainer, batch, trainer->closure_calls <= 1, ret_loss);
 }
 
 /* What the optimizer calls, as often as it needs. */
@@ -84,7 +78,7 @@ static tread_status evaluate_closure(void *data, double *ret_loss) {
         TREAD_TRY(tread_trainer_closure(trainer, &trainer->batch, &loss));
     else
         TREAD_TRY(o->closure(o->closure_data, trainer, &trainer->batch, &loss));
-    if (trainer->closure_calls == 1) /* the caller's closure may not have looked */
+    if (trainer->closure_calls == 1) /* of later ones, which a line search makes, the optimizer is the judge */
         TREAD_TRY(check_finite(trainer, &trainer->batch, loss));
     *ret_loss = loss;
     return TREAD_OK;
@@ -136,7 +130,7 @@ static tread_status plan_training(tread_trainer *trainer) {
     double loss;
     for (int last = 0; last < 2 && status == TREAD_OK; last++)
         if (tread_batches_sample(trainer->options.train, last == 1, &batch))
-            status = closure(trainer, &batch, false, &loss);
+            status = tread_trainer_closure(trainer, &batch, &loss);
     tread_tape_set_rng(trainer->tape, before);
     clear_gradients(trainer);
     return status;

@@ -107,7 +107,8 @@ TREAD_API tread_callbacks tread_callbacks_defaults(void);
 typedef tread_tensor *(*tread_forward_fn)(void *data, tread_tape *tape, const tread_batch *batch);
 /* A scalar, the mean over the samples of the batch. */
 typedef tread_tensor *(*tread_loss_fn)(void *data, tread_tape *tape, tread_tensor *output, const tread_batch *batch);
-/* Computes loss and gradients of batch anew; may be called several times a step. See tread_trainer_closure. */
+/* Computes loss and gradients of batch anew; an optimizer with a line search calls it several times a step. Where the
+ * first loss of a step is not finite, the run fails with TREAD_ERROR_NUMERIC. See tread_trainer_closure. */
 typedef tread_status (*tread_trainer_closure_fn)(void *data, tread_trainer *trainer, const tread_batch *batch,
                                                  double *ret_loss);
 
@@ -166,8 +167,8 @@ TREAD_API const tread_train_result *tread_trainer_result(const tread_trainer *tr
 TREAD_API void tread_trainer_request_stop(tread_trainer *trainer);
 
 /* The default closure, for closures that do something before or after it: gradients to none, tape reset, forward, loss,
- * backward. A first loss of a step that is not finite fails with TREAD_ERROR_NUMERIC; of later ones, which a line
- * search makes, the optimizer is the judge. */
+ * backward. Errors: as tread_trainer_run. (The trainer looks at the first loss of a step, whichever closure gave it.)
+ */
 TREAD_API tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *batch, double *ret_loss);
 
 /* Goes once through batches without gradients and in the model's evaluation mode (put back afterwards). batches NULL

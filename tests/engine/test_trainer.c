@@ -263,6 +263,32 @@ START_TEST(the_closure_can_be_replaced_and_evaluated_again) {
 }
 END_TEST
 
+static tread_status failing_once(void *data, tread_trainer *trainer, const tread_batch *batch, double *ret_loss) {
+    int *calls = data;
+    TREAD_TRY(tread_trainer_closure(trainer, batch, ret_loss));
+    return ++*calls == 7 ? tread_fail(TREAD_ERROR_CALLBACK, "once") : TREAD_OK;
+}
+
+START_TEST(a_step_that_failed_can_be_done_again) {
+    double expected_loss;
+    uint64_t expected = world_uninterrupted(0.25, 3, &expected_loss);
+    world w;
+    world_build(&w, NULL, 0.25);
+    int calls = 0;
+    tread_trainer_options o = world_options(&w, 3);
+    o.closure = failing_once;
+    o.closure_data = &calls;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    ck_assert_fails(tread_trainer_run(trainer), TREAD_ERROR_CALLBACK, "once");
+    ck_assert_int_eq(tread_trainer_result(trainer)->steps, 6);
+    ck_assert_ok(tread_trainer_run(trainer)); /* with the random numbers that the failed step had drawn */
+    ck_assert(tread_trainer_result(trainer)->history[2].train_loss == expected_loss);
+    ck_assert_uint_eq(world_hash(&w), expected);
+    tread_trainer_destroy(trainer);
+    world_destroy(&w);
+}
+END_TEST
+
 static tread_tensor *bad_loss(void *data, tread_tape *tape, tread_tensor *output, const tread_batch *batch) {
     int *calls = data;
     tread_tensor *loss = tread_cross_entropy(tape, output, batch->y);
@@ -392,5 +418,5 @@ END_TEST
 
 TEST_MAIN("trainer", a_run_learns_and_tells, evaluations_only_where_wanted,
           stopped_at_any_step_it_goes_on_to_the_same_bits, other_ways_to_stop, a_signal_handler_may_stop_it,
-          the_closure_can_be_replaced_and_evaluated_again, a_loss_that_is_not_finite_changes_nothing, what_is_refused,
-          schedulers_step_when_told)
+          the_closure_can_be_replaced_and_evaluated_again, a_step_that_failed_can_be_done_again,
+          a_loss_that_is_not_finite_changes_nothing, what_is_refused, schedulers_step_when_told)

@@ -62,7 +62,7 @@ END_TEST
 
 START_TEST(accuracy_counts) {
     float logits[5 * 3] = {1, 2, 3, 3, 2, 1, 2, 2, 1, NAN, 5, 1, 0, 0, 0};
-    int32_t labels[5] = {2, 1, 0, 1, 0};
+    int32_t labels[5] = {2, 1, 0, 0, 0};
     tread_tensor *output = tread_tensor_wrap(TREAD_FLOAT32, 2, (int64_t[]){5, 3}, logits);
     tread_tensor *y = tread_tensor_wrap(TREAD_INT32, 1, (int64_t[]){5}, labels);
     tread_batch batch = {.y = y, .count = 5};
