@@ -217,15 +217,20 @@ const tread_state *tread_state_find(const tread_state *tree, const char *name) {
     return NULL;
 }
 
+/* "an integer" */
+static const char *with_article(tread_state_kind kind) {
+    static const char *const names[] = {"a tree", "a list", "a real", "an integer", "a string", "a tensor"};
+    return names[kind];
+}
+
 static tread_status check_kind(const tread_state *state, tread_state_kind kind) {
     if (state == NULL)
-        return tread_fail(TREAD_ERROR_FORMAT, "state: a part is missing where a %s should be",
-                          tread_state_kind_name(kind));
+        return tread_fail(TREAD_ERROR_FORMAT, "state: a part is missing where %s should be", with_article(kind));
     if (state->kind == kind || (kind == TREAD_STATE_REAL && state->kind == TREAD_STATE_INTEGER))
         return TREAD_OK;
-    return tread_fail(TREAD_ERROR_FORMAT, "state: '%s' is a %s, not a %s",
-                      state->name != NULL ? state->name : "a list's part", tread_state_kind_name(state->kind),
-                      tread_state_kind_name(kind));
+    return tread_fail(TREAD_ERROR_FORMAT, "state: '%s' is %s, not %s",
+                      state->name != NULL ? state->name : "a list's part", with_article(state->kind),
+                      with_article(kind));
 }
 
 tread_status tread_state_as_real(const tread_state *state, double *ret_value) {

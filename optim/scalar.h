@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* base^n by squaring; within 2 log2(n) roundings of it. */
+/* base^n by squaring; within a relative n 2^-53 of it, since each squaring doubles the error that is there. */
 double tread_power(double base, uint64_t n);
 /* cos(pi i / n), exact at the multiples of 1/2; n > 0, i >= 0. */
 double tread_cos_pi(int64_t i, int64_t n);

@@ -1,0 +1,292 @@
+#include "tests/optim/helpers.h"
+
+static const int64_t sizes[] = {1, 50, 70001, 16};
+
+/* The norm by the definition, in long double. */
+static double norm_of(const params *p, size_t first, size_t count, double type, unsigned missing) {
+    long double sum = 0, largest = 0, smallest = INFINITY;
+    for (size_t i = first; i < first + count; i++)
+        for (int64_t e = 0; e < p->items[i]->tensor.count && !(missing >> i & 1); e++) {
+            long double a = fabsf(((float *)p->items[i]->tensor.grad->data)[e]);
+            largest = a > largest ? a : largest;
+            smallest = a < smallest ? a : smallest;
+            sum += isfinite(type) ? powl(a, type) : 0;
+        }
+    return (double)(type == INFINITY ? largest : type == -INFINITY ? smallest : powl(sum, 1 / (long double)type));
+}
+
+static void grads_copy(const params *p, float *to) {
+    for (size_t i = 0; i < p->count; i++) {
+        memcpy(to, p->items[i]->tensor.grad->data, tread_tensor_bytes(&p->items[i]->tensor));
+        to += p->items[i]->tensor.count;
+    }
+}
+#define N_VALUES (1 + 50 + 70001 + 16)
+static float before[N_VALUES], after[N_VALUES];
+
+START_TEST(norms_are_exact_and_independent_of_threads) {
+    static const double types[] = {1, 2, 3.5, 0.5, 3, 40, INFINITY, -INFINITY};
+    params p = params_make(4, sizes);
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        double first = 0, expected = 0;
+        for (int threads = 1; threads <= 8; threads += threads == 3 ? 5 : 1)
+            for (int isa = 0; isa < TREAD_ISA_COUNT; isa++) {
+                tread_context *context = context_with_threads(threads);
+                tread_isa isa_before = tread_isa_use((tread_isa)isa);
+                double norm;
+                params_set_grads(&p, 3, 1u << 1);
+                ck_assert_ok(
+                    tread_clip_grad_norm(context, params_list(&p), INFINITY, types[t], TREAD_NONFINITE_ERROR, &norm));
+                if (threads == 1 && isa == 0) {
+                    first = norm;
+                    expected = norm_of(&p, 0, 4, types[t], 1u << 1);
+                }
+                /* Sums in double of 70 000 positive terms over 16 lanes: below 70 000 / 16 * 2^-53 = 5e-13 of it; the
+                 * powers' own error is below 40 * 1e-15. */
+                ck_assert_double_eq_tol(norm / expected, 1, 1e-12);
+                ck_assert_msg(norm == first, "type %g, %d threads, isa %d", types[t], threads, isa);
+                tread_isa_use(isa_before);
+                tread_context_destroy(context);
+            }
+    }
+    params_destroy(&p);
+}
+END_TEST
+
+START_TEST(gradients_are_scaled_by_the_coefficient) {
+    params p = params_make(4, sizes);
+    double norm;
+    params_set_grads(&p, 3, 0);
+    double expected = norm_of(&p, 0, 4, 2, 0);
+    grads_copy(&p, before);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 0.75, 2, TREAD_NONFINITE_ERROR, &norm));
+    grads_copy(&p, after);
+    float by = (float)(0.75 / (expected + 1e-6));
+    int wrong = 0;
+    for (int i = 0; i < N_VALUES; i++)
+        wrong += after[i] != before[i] * by;
+    ck_assert_int_eq(wrong, 0);
+    grads_copy(&p, before);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 1, 2, TREAD_NONFINITE_ERROR, NULL)); /* short enough now */
+    grads_copy(&p, after);
+    ck_assert_mem_eq(before, after, sizeof before);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 0, INFINITY, TREAD_NONFINITE_ERROR, NULL));
+    ck_assert_double_eq(norm_of(&p, 0, 4, INFINITY, 0), 0);
+    params_set_grads(&p, 3, 0xf);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 1, -INFINITY, TREAD_NONFINITE_ERROR, &norm));
+    ck_assert_double_eq(norm, 0); /* no gradient, no norm */
+    /* Gradients that nobody wrote yet are zeros, and their memory may hold anything. */
+    params_set_grads(&p, 3, 0);
+    tread_tensor_zero_grad(&p.items[2]->tensor, false);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 1e9, 1, TREAD_NONFINITE_ERROR, &norm));
+    ck_assert_double_eq_tol(norm / norm_of(&p, 0, 4, 1, 1u << 2), 1, 1e-12);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 1e9, -INFINITY, TREAD_NONFINITE_ERROR, &norm));
+    ck_assert_double_eq(norm, 0);
+    params_destroy(&p);
+}
+END_TEST
+
+/* Each group on its own, only those that ask for it; fused or not, the parameters after the step are the same. */
+START_TEST(groups_clip_on_their_own_fused_or_not) {
+    for (int s = 0; battery_specs[s] != NULL; s++) {
+        params a = params_make(4, sizes), b = params_make(4, sizes);
+        params *both[] = {&a, &b};
+        tread_optimizer *optimizers[2];
+        double norms[2][3];
+        for (int i = 0; i < 2; i++) {
+            optimizers[i] = tread_optimizer_from_spec(NULL, params_part(both[i], 0, 2), battery_specs[s]);
+            ck_assert_ok(tread_optimizer_add_param_group_spec(optimizers[i], params_part(both[i], 2, 1),
+                                                              "clip_grad_max_norm=0.5"));
+            ck_assert_ok(tread_optimizer_add_param_group_spec(optimizers[i], params_part(both[i], 3, 1),
+                                                              "clip_grad_max_norm=0.25,clip_grad_norm_type=inf"));
+            for (int t = 0; t < 3; t++) {
+                tread_clip_options o = tread_clip_defaults();
+                o.fused = i == 1;
+                params_set_grads(both[i], t, 0);
+                double expected = norm_of(both[i], 2, 1, 2, 0);
+                if (t == 2) /* twice is twice */
+                    ck_assert_ok(tread_optimizer_clip_grad_norm(optimizers[i], 1.5, 2, &o, NULL));
+                ck_assert_ok(tread_optimizer_clip_grad(optimizers[i], &o, norms[i]));
+                if (t == 0) {
+                    ck_assert(isnan(norms[i][0]));
+                    ck_assert_double_eq_tol(norms[i][1] / expected, 1, 1e-12);
+                }
+                ck_assert_ok(tread_optimizer_step(optimizers[i], NULL));
+            }
+        }
+        ck_assert_double_eq(norms[0][1], norms[1][1]);
+        ck_assert_double_eq(norms[0][2], norms[1][2]);
+        ck_assert_msg(params_equal(&a, &b), "%s", battery_specs[s]);
+        for (int i = 0; i < 2; i++) {
+            tread_optimizer_destroy(optimizers[i]);
+            params_destroy(both[i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_fused_coefficient_lasts_one_step) {
+    params a = params_make(1, sizes + 1), b = params_make(1, sizes + 1);
+    tread_optimizer *x = tread_optimizer_from_spec(NULL, params_list(&a), "sgd:lr=1");
+    tread_optimizer *y = tread_optimizer_from_spec(NULL, params_list(&b), "sgd:lr=1");
+    tread_clip_options o = tread_clip_defaults();
+    o.fused = true;
+    for (int t = 0; t < 4; t++) {
+        params_set_grads(&a, t, 0);
+        if (t == 1 || t == 2)
+            ck_assert_ok(tread_optimizer_clip_grad_norm(x, 0.5, 2, &o, NULL));
+        if (t == 2) { /* what is zeroed is no longer clipped */
+            tread_optimizer_zero_grad(x, true);
+            params_set_grads(&a, t, 0);
+        }
+        params_set_grads(&b, t, 0);
+        if (t == 1)
+            ck_assert_ok(tread_optimizer_clip_grad_norm(y, 0.5, 2, NULL, NULL));
+        ck_assert_ok(tread_optimizer_step(x, NULL));
+        ck_assert_ok(tread_optimizer_step(y, NULL));
+        ck_assert_msg(params_equal(&a, &b), "step %d", t);
+    }
+    tread_optimizer_destroy(x);
+    tread_optimizer_destroy(y);
+    params_destroy(&a);
+    params_destroy(&b);
+}
+END_TEST
+
+START_TEST(non_finite_norms_follow_the_policy) {
+    params p = params_make(4, sizes), old = params_make(4, sizes);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 1), "sgd:clip_grad_max_norm=0.1");
+    ck_assert_ok(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 3), NULL));
+    for (int bad = 0; bad < 2; bad++) {
+        tread_clip_options o = tread_clip_defaults();
+        double norms[2] = {7, 7}, norm = 7;
+        params_set_grads(&p, 1, 0);
+        ((float *)p.items[2]->tensor.grad->data)[69999] = bad == 0 ? NAN : -INFINITY;
+        grads_copy(&p, before);
+        ck_assert_fails(tread_optimizer_clip_grad(optimizer, NULL, norms), TREAD_ERROR_NUMERIC, "parameter 2 ('p2')");
+        ck_assert_fails(tread_optimizer_clip_grad_norm(optimizer, 1, 2, NULL, &norm), TREAD_ERROR_NUMERIC, "'p2'");
+        ck_assert_fails(tread_clip_grad_norm(NULL, params_list(&p), 1, 1, TREAD_NONFINITE_ERROR, &norm),
+                        TREAD_ERROR_NUMERIC, bad == 0 ? "norm nan" : "norm inf");
+        o.nonfinite = TREAD_NONFINITE_SKIP;
+        ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 1, 1, TREAD_NONFINITE_SKIP, NULL));
+        ck_assert_double_eq(norms[0], 7);
+        ck_assert_double_eq(norm, 7);
+        ck_assert_ok(tread_optimizer_clip_grad(optimizer, &o, norms));
+        grads_copy(&p, after);
+        ck_assert_mem_eq(before, after, sizeof before);
+        ck_assert(isfinite(norms[0]) && !isfinite(norms[1]));
+        ck_assert_ok(tread_optimizer_step(optimizer, NULL));
+        ck_assert(tread_optimizer_step_skipped(optimizer));
+        ck_assert(params_equal(&p, &old));
+        ck_assert_uint_eq(optimizer->items[0].progress.step, 0);
+        o.nonfinite = TREAD_NONFINITE_PROPAGATE;
+        o.fused = bad == 1;
+        ck_assert_ok(tread_optimizer_clip_grad_norm(optimizer, 1, 2, &o, &norm));
+        ck_assert(!isfinite(norm));
+    }
+    ck_assert_ok(tread_optimizer_step(optimizer, NULL)); /* infinite norm: all zeros but the infinity itself, 0 * inf */
+    ck_assert(!tread_optimizer_step_skipped(optimizer));
+    ck_assert(isnan(param_data(&p, 2)[69999]));
+    param_data(&p, 2)[69999] = param_value(2, 69999);
+    ck_assert(params_equal(&p, &old));
+    ck_assert_uint_eq(optimizer->items[0].progress.step, 1);
+    /* A NaN norm makes everything NaN, zeros that nobody wrote too. */
+    params_set_grads(&p, 1, 0);
+    ((float *)p.items[1]->tensor.grad->data)[3] = NAN;
+    tread_tensor_zero_grad(&p.items[0]->tensor, false);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_list(&p), 1, 2, TREAD_NONFINITE_PROPAGATE, NULL));
+    ck_assert(isnan(*(float *)tread_tensor_grad(&p.items[0]->tensor)->data));
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+    params_destroy(&old);
+}
+END_TEST
+
+START_TEST(a_norm_of_minus_infinity_sees_a_nan) {
+    params p = params_make(1, sizes + 1);
+    double norm;
+    params_set_grads(&p, 1, 0);
+    ((float *)p.items[0]->tensor.grad->data)[20] = NAN;
+    ck_assert_fails(tread_clip_grad_norm(NULL, params_list(&p), 1, -INFINITY, TREAD_NONFINITE_ERROR, &norm),
+                    TREAD_ERROR_NUMERIC, "norm nan");
+    params_destroy(&p);
+}
+END_TEST
+
+START_TEST(values_are_limited) {
+    params p = params_make(4, sizes);
+    params_set_grads(&p, 3, 0);
+    float *g = p.items[1]->tensor.grad->data;
+    g[7] = NAN;
+    g[8] = -INFINITY;
+    g[9] = 0.125f;
+    grads_copy(&p, before);
+    ck_assert_ok(tread_clip_grad_value(NULL, params_list(&p), 0.125));
+    grads_copy(&p, after);
+    int wrong = 0;
+    for (int i = 0; i < N_VALUES; i++) {
+        float limited = before[i] > 0.125f ? 0.125f : before[i] < -0.125f ? -0.125f : before[i];
+        wrong += isnan(before[i]) ? !isnan(after[i]) : limited != after[i];
+    }
+    ck_assert_int_eq(wrong, 0);
+    ck_assert_fails(tread_clip_grad_value(NULL, params_list(&p), -1), TREAD_ERROR_ARGUMENT,
+                    "limit = -1 is outside [0, inf)");
+    ck_assert_fails(tread_clip_grad_value(NULL, params_list(&p), NAN), TREAD_ERROR_ARGUMENT, "nan");
+    ck_assert_ok(tread_clip_grad_value(NULL, (tread_parameter_list){NULL, 0}, 1));
+    params_destroy(&p);
+}
+END_TEST
+
+typedef struct clipping {
+    params *p;
+    bool value;
+} clipping;
+static void *clip(void *data) {
+    clipping *c = data;
+    tread_status status = c->value ? tread_clip_grad_value(NULL, params_list(c->p), 0.1)
+                                   : tread_clip_grad_norm(NULL, params_list(c->p), 0.1, 2, TREAD_NONFINITE_ERROR, NULL);
+    return status == TREAD_OK ? c : NULL;
+}
+static void keep(void *data, void *made) {
+    (void)data;
+    (void)made;
+}
+
+START_TEST(bad_requests_and_failing_allocations_change_nothing) {
+    params p = params_make(4, sizes);
+    params_set_grads(&p, 3, 0);
+    grads_copy(&p, before);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), "sgd");
+    static const struct {
+        double max_norm, type;
+        const char *sentence;
+    } bad[] = {{-1, 2, "max_norm = -1 is outside [0, inf)"},
+               {NAN, 2, "max_norm = nan"},
+               {1, 0, "norm_type = 0 is outside (0, inf)"},
+               {1, -2, "norm_type = -2"},
+               {1, NAN, "norm_type = nan"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ck_assert_fails(
+            tread_clip_grad_norm(NULL, params_list(&p), bad[i].max_norm, bad[i].type, TREAD_NONFINITE_SKIP, NULL),
+            TREAD_ERROR_ARGUMENT, bad[i].sentence);
+        ck_assert_fails(tread_optimizer_clip_grad_norm(optimizer, bad[i].max_norm, bad[i].type, NULL, NULL),
+                        TREAD_ERROR_ARGUMENT, bad[i].sentence);
+    }
+    tread_clip_options o = tread_clip_defaults();
+    o.nonfinite = (tread_nonfinite_policy)9;
+    ck_assert_fails(tread_optimizer_clip_grad(optimizer, &o, NULL), TREAD_ERROR_ARGUMENT, "nonfinite = 9");
+    tread_parameter *with_null[] = {p.items[0], NULL};
+    ck_assert_fails(tread_clip_grad_value(NULL, (tread_parameter_list){with_null, 2}, 1), TREAD_ERROR_ARGUMENT,
+                    "parameter 1 of 2 is NULL");
+    grads_copy(&p, after);
+    ck_assert_mem_eq(before, after, sizeof before);
+    fail_every_allocation(clip, keep, &(clipping){&p, false});
+    fail_every_allocation(clip, keep, &(clipping){&p, true});
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+TEST_MAIN("clip", norms_are_exact_and_independent_of_threads, gradients_are_scaled_by_the_coefficient,
+          groups_clip_on_their_own_fused_or_not, a_fused_coefficient_lasts_one_step, non_finite_norms_follow_the_policy,
+          a_norm_of_minus_infinity_sees_a_nan, values_are_limited, bad_requests_and_failing_allocations_change_nothing)

@@ -1,0 +1,351 @@
+/* Making optimizers and groups, options and their text, and everything that is refused. */
+#include "tests/optim/helpers.h"
+
+static const int64_t sizes[] = {3, 50, 20000, 16};
+
+/* Fails with the library's sentence: for functions that return a pointer. */
+#define ck_assert_null_with(expression, part)                                                                          \
+    do {                                                                                                               \
+        ck_assert_ptr_null(expression);                                                                                \
+        ck_assert_msg(strstr(tread_last_error(), (part)) != NULL, "\"%s\" lacks \"%s\"", tread_last_error(), (part));  \
+    } while (0)
+
+START_TEST(lists_are_checked) {
+    params p = params_make(4, sizes);
+    for (size_t t = 0; t < tread_optimizer_type_count(); t++) {
+        const char *name = tread_optimizer_type_name(t);
+        uint64_t live = tread_memory_live_blocks();
+        ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){p.items, 0}, name), "is empty");
+        ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){NULL, 2}, name), "is empty");
+        tread_parameter *with_null[] = {p.items[0], NULL}, *twice[] = {p.items[0], p.items[2], p.items[0]};
+        ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){with_null, 2}, name),
+                            "parameter 1 of 2 is NULL");
+        ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){twice, 3}, name),
+                            "'p0' is there twice");
+        ck_assert_uint_eq(tread_memory_live_blocks(), live);
+        tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), name);
+        ck_assert_msg(optimizer != NULL, "%s", tread_last_error());
+        ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 2), NULL), TREAD_ERROR_ARGUMENT,
+                        "'p1' is there twice");
+        ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 0), NULL), TREAD_ERROR_ARGUMENT,
+                        "is empty");
+        ck_assert_uint_eq(tread_optimizer_group_count(optimizer), 1);
+        ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 2), "lr=0.25"));
+        ck_assert_uint_eq(tread_optimizer_group_count(optimizer), 2);
+        tread_parameter_list second = tread_optimizer_group_params(optimizer, 1);
+        ck_assert_uint_eq(second.count, 2);
+        ck_assert_ptr_eq(second.items[1], p.items[3]);
+        ck_assert_uint_eq(tread_optimizer_group_params(optimizer, 2).count, 0);
+        ck_assert_double_eq(tread_optimizer_lr(optimizer, 1), 0.25);
+        ck_assert(isnan(tread_optimizer_lr(optimizer, 2)));
+        tread_optimizer_destroy(optimizer);
+        ck_assert_uint_eq(tread_memory_live_blocks(), live);
+    }
+    tread_optimizer_destroy(NULL);
+    params_destroy(&p);
+}
+END_TEST
+
+/* For each number of each optimizer: what lies just outside its range is refused with names and range, by setter, spec
+ * string and group, and nothing changes; the bounds that belong to it are taken. */
+static void try_value(tread_optimizer *optimizer, const tread_field_info *info, const char *field, double value,
+                      bool fine) {
+    double before, now;
+    ck_assert_ok(tread_optimizer_get(optimizer, 0, field, &before));
+    tread_status status = tread_optimizer_set(optimizer, TREAD_ALL_GROUPS, field, value);
+    ck_assert_ok(tread_optimizer_get(optimizer, 0, field, &now));
+    if (fine) {
+        ck_assert_msg(status == TREAD_OK, "%s = %g: %s", field, value, tread_last_error());
+        ck_assert_double_eq(now, value);
+        ck_assert_ok(tread_optimizer_set(optimizer, TREAD_ALL_GROUPS, field, before));
+        return;
+    }
+    ck_assert_msg(status == TREAD_ERROR_ARGUMENT, "%s = %g was taken", field, value);
+    ck_assert_double_eq(now, before);
+    ck_assert_msg(strstr(tread_last_error(), info->name) != NULL && strstr(tread_last_error(), info->range) != NULL &&
+                      strstr(tread_last_error(), tread_optimizer_name(optimizer)) == tread_last_error(),
+                  "\"%s\" lacks %s, %s or %s", tread_last_error(), tread_optimizer_name(optimizer), info->name,
+                  info->range);
+}
+
+START_TEST(every_field_keeps_its_range) {
+    params p = params_make(4, sizes);
+    for (size_t t = 0; t < tread_optimizer_type_count(); t++) {
+        tread_optimizer *optimizer =
+            tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), tread_optimizer_type_name(t));
+        ck_assert_ok(tread_optimizer_add_param_group(optimizer, params_part(&p, 2, 1), NULL));
+        for (size_t f = 0; f < tread_optimizer_field_count(t); f++) {
+            tread_field_info info;
+            ck_assert_ok(tread_optimizer_field(t, f, &info));
+            ck_assert(info.doc != NULL && info.doc[0] != '\0' && info.range[0] != '\0');
+            if (info.kind != TREAD_FIELD_REAL && info.kind != TREAD_FIELD_INTEGER)
+                continue;
+            for (int i = 0; i < info.n_values; i++) {
+                char field[64];
+                snprintf(field, sizeof field, info.n_values > 1 ? "%s[%d]" : "%s", info.name, i);
+                bool low_fine = info.range[0] == '[',
+                     infinity = strstr(info.range, "inf") != NULL && strstr(info.range, "or") != NULL;
+                try_value(optimizer, &info, field, info.low, low_fine);
+                try_value(optimizer, &info, field, nextafter(info.low, -INFINITY), false);
+                try_value(optimizer, &info, field, NAN, info.kind == TREAD_FIELD_INTEGER && false);
+                try_value(optimizer, &info, field, INFINITY, infinity);
+                try_value(optimizer, &info, field, -INFINITY, strstr(info.range, "-inf") != NULL);
+                if (isfinite(info.high)) {
+                    try_value(optimizer, &info, field, info.high, false);
+                    try_value(optimizer, &info, field, nextafter(info.high, 0), true);
+                }
+            }
+        }
+        tread_optimizer_destroy(optimizer);
+    }
+    params_destroy(&p);
+}
+END_TEST
+
+START_TEST(bad_options_make_nothing) {
+    params p = params_make(4, sizes);
+    tread_adam_options adam = tread_adam_defaults();
+    adam.betas[1] = 1.5;
+    ck_assert_null_with(tread_adam(NULL, params_list(&p), &adam), "adam: betas[1] = 1.5 is outside [0, 1)");
+    adam = tread_adam_defaults();
+    adam.lr = NAN;
+    ck_assert_null_with(tread_adam(NULL, params_list(&p), &adam), "adam: lr = nan is outside [0, inf)");
+    adam = tread_adam_defaults();
+    adam.size = 0;
+    ck_assert_null_with(tread_adam(NULL, params_list(&p), &adam), "options.size");
+    tread_sgd_options sgd = tread_sgd_defaults();
+    sgd.nesterov = true;
+    ck_assert_null_with(tread_sgd(NULL, params_list(&p), &sgd), "sgd: nesterov = true needs momentum > 0");
+    sgd.momentum = 0.5;
+    sgd.dampening = 0.1;
+    ck_assert_null_with(tread_sgd(NULL, params_list(&p), &sgd), "dampening = 0.1");
+    sgd = tread_sgd_defaults();
+    sgd.convention = (tread_sgd_convention)7;
+    ck_assert_null_with(tread_sgd(NULL, params_list(&p), &sgd), "velocity or pytorch");
+    sgd = tread_sgd_defaults();
+    sgd.clip_grad_norm_type = 0;
+    ck_assert_null_with(tread_sgd(NULL, params_list(&p), &sgd),
+                        "clip_grad_norm_type = 0 is outside (0, inf), inf or -inf");
+    /* A group's options are held to the same. */
+    tread_optimizer *optimizer = tread_adam(NULL, params_part(&p, 0, 2), NULL);
+    adam = tread_adam_defaults();
+    adam.eps = -1;
+    ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 2, 2), &adam), TREAD_ERROR_ARGUMENT,
+                    "adam: eps = -1 is outside [0, inf)");
+    ck_assert_uint_eq(tread_optimizer_group_count(optimizer), 1);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+START_TEST(spec_strings_are_read_strictly) {
+    static const struct {
+        const char *spec, *sentence;
+    } bad[] = {
+        {"adamm", "there is no optimizer 'adamm'; there are sgd, adam"},
+        {"", "there is no optimizer ''"},
+        {"adam:lrr=1", "adam: there is no field 'lrr'; there are lr, betas, eps"},
+        {"adam:lr", "adam: 'lr' is not of the form field=value"},
+        {"adam:=1", "not of the form field=value"},
+        {"adam:lr=", "adam: lr = '' is not a number in [0, inf)"},
+        {"adam:lr=abc", "adam: lr = 'abc' is not a number in [0, inf)"},
+        {"adam:lr=1e-3x", "adam: lr = '1e-3x' is not a number"},
+        {"adam:lr= 1", "adam: lr = ' 1' is not a number"},
+        {"adam:lr=nan", "adam: lr = nan is outside [0, inf)"},
+        {"adam:lr=inf", "adam: lr = inf is outside [0, inf)"},
+        {"adam:lr=-1", "adam: lr = -1 is outside [0, inf)"},
+        {"adam:betas=0.9", "adam: betas = '0.9' is not two numbers with / between, each in [0, 1)"},
+        {"adam:betas=0.9/0.99/0.999", "is not two numbers"},
+        {"adam:betas=0.9/1", "adam: betas[1] = 1 is outside [0, 1)"},
+        {"adam:betas[0]=0.9", "there is no field 'betas[0]'"},
+        {"adam:amsgrad=1", "adam: amsgrad = '1' is not true or false"},
+        {"adam:lr=1,lr=2", "adam: lr is given twice"},
+        {"adam:lr=1,", "nothing stands after the last comma"},
+        {"adam:,lr=1", "'' is not of the form"},
+        {"sgd:convention=torch", "sgd: convention = 'torch' is not velocity or pytorch"},
+        {"sgd:nesterov=true", "sgd: nesterov = true needs momentum > 0"},
+    };
+    params p = params_make(1, sizes);
+    uint64_t live = tread_memory_live_blocks();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_null_with(tread_optimizer_from_spec(NULL, params_list(&p), bad[i].spec), bad[i].sentence);
+    ck_assert_null_with(tread_optimizer_from_spec(NULL, params_list(&p), NULL), "NULL");
+    ck_assert_uint_eq(tread_memory_live_blocks(), live);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(
+        NULL, params_list(&p),
+        "adam:lr=3e-4,betas=0.9/0.99,amsgrad=true,clip_grad_norm_type=-inf,clip_grad_max_norm=0.5");
+    ck_assert_msg(optimizer != NULL, "%s", tread_last_error());
+    char text[32];
+    ck_assert_ok(tread_optimizer_get_text(optimizer, 0, "betas", text, sizeof text));
+    ck_assert_str_eq(text, "0.9/0.99");
+    ck_assert_ok(tread_optimizer_get_text(optimizer, 0, "lr", text, sizeof text));
+    ck_assert_str_eq(text, "0.0003");
+    ck_assert_ok(tread_optimizer_get_text(optimizer, 0, "clip_grad_norm_type", text, sizeof text));
+    ck_assert_str_eq(text, "-inf");
+    ck_assert_ok(tread_optimizer_set_text(optimizer, 0, "betas", "0.5/0.25"));
+    double value;
+    ck_assert_ok(tread_optimizer_get(optimizer, 0, "betas[1]", &value));
+    ck_assert_double_eq(value, 0.25);
+    ck_assert_fails(tread_optimizer_get_text(optimizer, 0, "betas", text, 8), TREAD_ERROR_ARGUMENT, "8 bytes");
+    ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "betas", "0.5/7"), TREAD_ERROR_ARGUMENT,
+                    "betas[1] = 7 is outside");
+    ck_assert_fails(tread_optimizer_get(optimizer, 0, "betas", &value), TREAD_ERROR_ARGUMENT, "[0] to [1]");
+    ck_assert_fails(tread_optimizer_get(optimizer, 0, "betas[2]", &value), TREAD_ERROR_ARGUMENT, "[0] to [1]");
+    ck_assert_fails(tread_optimizer_get(optimizer, 0, "lr[0]", &value), TREAD_ERROR_ARGUMENT, "lr is one value");
+    ck_assert_fails(tread_optimizer_get(optimizer, 3, "lr", &value), TREAD_ERROR_ARGUMENT, "no group 3; there are 1");
+    ck_assert_fails(tread_optimizer_set(optimizer, 0, "amsgrad", 0.5), TREAD_ERROR_ARGUMENT, "0 (false) or 1 (true)");
+    ck_assert_double_eq(value, 0.25);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+/* What a table says is its default is what _defaults() and a spec string without fields give, as text and as number. */
+START_TEST(defaults_and_help_agree) {
+    params p = params_make(1, sizes);
+    for (size_t t = 0; t < tread_optimizer_type_count(); t++) {
+        ck_assert(tread_optimizer_type_doc(t)[0] != '\0');
+        tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), tread_optimizer_type_name(t));
+        ck_assert_str_eq(tread_optimizer_name(optimizer), tread_optimizer_type_name(t));
+        for (size_t f = 0; f < tread_optimizer_field_count(t); f++) {
+            tread_field_info info;
+            char text[64];
+            ck_assert_ok(tread_optimizer_field(t, f, &info));
+            ck_assert_ok(tread_optimizer_get_text(optimizer, 0, info.name, text, sizeof text));
+            ck_assert_str_eq(text, info.default_text);
+            ck_assert_ok(tread_optimizer_set_text(optimizer, 0, info.name, info.default_text));
+        }
+        tread_optimizer_destroy(optimizer);
+    }
+    ck_assert_ptr_null(tread_optimizer_type_name(tread_optimizer_type_count()));
+    ck_assert_uint_eq(tread_optimizer_field_count(tread_optimizer_type_count()), 0);
+    tread_field_info info = {.name = "untouched"};
+    ck_assert_fails(tread_optimizer_field(0, 100, &info), TREAD_ERROR_ARGUMENT, "no field 100");
+    ck_assert_fails(tread_optimizer_field(100, 0, &info), TREAD_ERROR_ARGUMENT, "nor that type");
+    ck_assert_str_eq(info.name, "untouched");
+    tread_adam_options adam = tread_adam_defaults();
+    ck_assert(adam.lr == 1e-3 && adam.betas[0] == 0.9 && adam.betas[1] == 0.999 && adam.eps == 1e-8 &&
+              adam.weight_decay == 0 && !adam.amsgrad && adam.do_bias_correction &&
+              adam.clip_grad_max_norm == INFINITY && adam.clip_grad_norm_type == 2 && !adam.maximize &&
+              adam.size == sizeof adam);
+    tread_sgd_options sgd = tread_sgd_defaults();
+    ck_assert(sgd.lr == 1e-3 && sgd.momentum == 0 && sgd.weight_decay == 0 && sgd.dampening == 0 && !sgd.nesterov &&
+              sgd.convention == TREAD_SGD_VELOCITY);
+    params_destroy(&p);
+}
+END_TEST
+
+/* A setter that needs a new slot gets it at zero, keeps the others, and one that no longer needs it drops it. */
+START_TEST(setters_make_and_drop_state) {
+    params a = params_make(3, sizes), b = params_make(3, sizes);
+    tread_optimizer *x = tread_optimizer_from_spec(NULL, params_list(&a), "adam");
+    tread_optimizer *y = tread_optimizer_from_spec(NULL, params_list(&b), "adam");
+    for (int t = 0; t < 6; t++) {
+        if (t == 2)
+            ck_assert_ok(tread_optimizer_set(x, 0, "amsgrad", 1));
+        if (t == 3) {
+            ck_assert_ptr_nonnull(x->groups[0].memory.slots[2]);
+            /* Its one step had vmax = v, so the runs do not differ. */
+            ck_assert_ok(tread_optimizer_set(x, 0, "amsgrad", 0));
+            ck_assert_ptr_null(x->groups[0].memory.slots[2]);
+        }
+        params_set_grads(&a, t, 0);
+        params_set_grads(&b, t, 0);
+        ck_assert_ok(tread_optimizer_step(x, NULL));
+        ck_assert_ok(tread_optimizer_step(y, NULL));
+    }
+    ck_assert(params_equal(&a, &b));
+    for (uint64_t k = 1; k <= 2; k++) { /* 1: the slot's memory fails */
+        uint64_t live = tread_memory_live_blocks();
+        double value;
+        tread_memory_fail_at(k);
+        tread_status status = tread_optimizer_set(x, TREAD_ALL_GROUPS, "amsgrad", 1);
+        tread_memory_fail_at(0);
+        ck_assert_int_eq(status, k == 1 ? TREAD_ERROR_MEMORY : TREAD_OK);
+        ck_assert_ok(tread_optimizer_get(x, 0, "amsgrad", &value));
+        ck_assert_double_eq(value, k == 1 ? 0 : 1);
+        ck_assert_uint_eq(tread_memory_live_blocks(), live);
+    }
+    tread_optimizer *sgd = tread_optimizer_from_spec(NULL, params_list(&a), "sgd:momentum=0.5");
+    ck_assert_fails(tread_optimizer_set_text(sgd, 0, "convention", "pytorch"), TREAD_ERROR_STATE,
+                    "convention is fixed");
+    ck_assert_ok(tread_optimizer_set_text(sgd, 0, "convention", "velocity"));
+    ck_assert(tread_optimizer_support_sparse(sgd));
+    tread_optimizer_destroy(sgd);
+    tread_optimizer_destroy(x);
+    tread_optimizer_destroy(y);
+    params_destroy(&a);
+    params_destroy(&b);
+}
+END_TEST
+
+typedef struct making {
+    params *p;
+    const char *spec;
+    tread_optimizer *optimizer;
+} making;
+
+static void *make_optimizer(void *data) {
+    making *m = data;
+    return tread_optimizer_from_spec(NULL, params_part(m->p, 0, 2), m->spec);
+}
+static void unmake_optimizer(void *data, void *made) {
+    (void)data;
+    tread_optimizer_destroy(made);
+}
+static void *make_group(void *data) {
+    making *m = data;
+    size_t groups = tread_optimizer_group_count(m->optimizer);
+    if (tread_optimizer_add_param_group_spec(m->optimizer, params_part(m->p, 2, 2), "lr=0.5") == TREAD_OK)
+        return m;
+    ck_assert_uint_eq(tread_optimizer_group_count(m->optimizer), groups);
+    return NULL;
+}
+static void unmake_group(void *data, void *made) {
+    (void)data;
+    (void)made;
+}
+
+START_TEST(failing_allocations_leave_nothing_behind) {
+    params p = params_make(4, sizes);
+    for (int s = 0; battery_specs[s] != NULL; s++) {
+        making m = {&p, battery_specs[s], NULL};
+        fail_every_allocation(make_optimizer, unmake_optimizer, &m);
+        m.optimizer = make_optimizer(&m);
+        fail_every_allocation(make_group, unmake_group, &m);
+        params_set_grads(&p, 1, 0);
+        ck_assert_ok(tread_optimizer_step(m.optimizer, NULL));
+        tread_optimizer_destroy(m.optimizer);
+    }
+    params_destroy(&p);
+}
+END_TEST
+
+START_TEST(the_view_has_groups_fields_and_parameters) {
+    params p = params_make(3, sizes);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), "adam:lr=3e-4");
+    ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 1), "lr=0.5"));
+    FILE *file = tmpfile();
+    ck_assert_ok(tread_optimizer_print(optimizer, file));
+    const char *text = text_of(file);
+    static const char *const parts[] = {"adam: groups 2, parameters 3, values 20053",
+                                        "group 0: lr 0.0003, betas 0.9/0.999, eps 1e-08",
+                                        "group 1: lr 0.5",
+                                        "p1",
+                                        "(20000)",
+                                        "step 0"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        ck_assert_msg(strstr(text, parts[i]) != NULL, "no '%s' in\n%s", parts[i], text);
+    fclose(file);
+    file = fopen("/dev/full", "w");
+    setvbuf(file, NULL, _IONBF, 0);
+    ck_assert_fails(tread_optimizer_print(optimizer, file), TREAD_ERROR_IO, "view");
+    fclose(file);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+TEST_MAIN("optimizer", lists_are_checked, every_field_keeps_its_range, bad_options_make_nothing,
+          spec_strings_are_read_strictly, defaults_and_help_agree, setters_make_and_drop_state,
+          failing_allocations_leave_nothing_behind, the_view_has_groups_fields_and_parameters)
