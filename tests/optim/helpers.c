@@ -30,7 +30,7 @@ float param_grad(size_t parameter, int64_t i, int64_t step) {
 params params_make(size_t count, const int64_t *sizes) {
     params p = {.count = count};
     for (size_t i = 0; i < count; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "p%zu", i);
         p.items[i] = tread_parameter_create(name, 1, &sizes[i]);
         ck_assert_ptr_nonnull(p.items[i]);

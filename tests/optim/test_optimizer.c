@@ -337,8 +337,7 @@ START_TEST(the_view_has_groups_fields_and_parameters) {
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         ck_assert_msg(strstr(text, parts[i]) != NULL, "no '%s' in\n%s", parts[i], text);
     fclose(file);
-    file = fopen("/dev/full", "w");
-    setvbuf(file, NULL, _IONBF, 0);
+    file = fopen("/dev/null", "r"); /* every write to it fails */
     ck_assert_fails(tread_optimizer_print(optimizer, file), TREAD_ERROR_IO, "view");
     fclose(file);
     tread_optimizer_destroy(optimizer);
