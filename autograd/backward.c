@@ -57,10 +57,10 @@ static tread_status walk(tread_tape *tape, size_t start) {
             status = walk_node(tape, own);
     }
     for (size_t i = 0; i <= start; i++) {
-        tread_node *node = &tread_tape_node(tape, i)->node;
-        for (int k = 0; k < node->n_inputs; k++)
-            if (node->inputs[k] != NULL)
-                node->inputs[k]->touched = false;
+        tread_node_private *own = tread_tape_node(tape, i);
+        for (int k = 0; k < own->node.n_inputs; k++)
+            if (own->needs[k]) /* a constant may be in use by other threads' tapes */
+                own->node.inputs[k]->touched = false;
     }
     return status;
 }
