@@ -1,6 +1,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/isa.h"
 #include "core/status.h"
 #include "core/tensor.h"
 
@@ -28,20 +29,23 @@ tread_status tread_tensor_item(const tread_tensor *x, double *ret_value) {
     return TREAD_OK;
 }
 
-static void fill_float32(float *restrict data, int64_t n, float value) {
+TREAD_KERNEL_BODY void TREAD_BODY(fill_float32)(float *x, int64_t n, float value) {
     for (int64_t i = 0; i < n; i++)
-        data[i] = value;
+        x[i] = value;
 }
+TREAD_KERNEL(fill_float32, (float *x, int64_t n, float value), (x, n, value))
 
-static void fill_float64(double *restrict data, int64_t n, double value) {
+TREAD_KERNEL_BODY void TREAD_BODY(fill_float64)(double *x, int64_t n, double value) {
     for (int64_t i = 0; i < n; i++)
-        data[i] = value;
+        x[i] = value;
 }
+TREAD_KERNEL(fill_float64, (double *x, int64_t n, double value), (x, n, value))
 
-static void fill_int32(int32_t *restrict data, int64_t n, int32_t value) {
+TREAD_KERNEL_BODY void TREAD_BODY(fill_int32)(int32_t *x, int64_t n, int32_t value) {
     for (int64_t i = 0; i < n; i++)
-        data[i] = value;
+        x[i] = value;
 }
+TREAD_KERNEL(fill_int32, (int32_t * x, int64_t n, int32_t value), (x, n, value))
 
 /* NaN fails, too. */
 static bool fits(tread_dtype dtype, double value) {
@@ -59,9 +63,9 @@ tread_status tread_tensor_fill(tread_tensor *x, double value) {
     if (!fits(x->dtype, value))
         return tread_fail(TREAD_ERROR_ARGUMENT, "fill: %g does not fit %s", value, tread_dtype_name(x->dtype));
     switch (x->dtype) {
-    case TREAD_FLOAT32: fill_float32(x->data, x->count, (float)value); break;
-    case TREAD_FLOAT64: fill_float64(x->data, x->count, value); break;
-    case TREAD_INT32: fill_int32(x->data, x->count, (int32_t)rint(value)); break;
+    case TREAD_FLOAT32: TREAD_CALL(fill_float32)(x->data, x->count, (float)value); break;
+    case TREAD_FLOAT64: TREAD_CALL(fill_float64)(x->data, x->count, value); break;
+    case TREAD_INT32: TREAD_CALL(fill_int32)(x->data, x->count, (int32_t)rint(value)); break;
     case TREAD_UINT8:
         if (x->count > 0)
             memset(x->data, (uint8_t)rint(value), (size_t)x->count);
