@@ -94,15 +94,25 @@ static tread_status take_calls(call_list *list, int64_t n) {
     return list->calls == NULL ? TREAD_ERROR_MEMORY : TREAD_OK;
 }
 
-/* Pieces of k, as even as multiples of 16 can be: the first has the bias, and they add up. */
+/* Pieces of k, as even as multiples of 16 can be: the first has the bias, and they add up. Piece i begins at ret_begin.
+ */
+static int64_t count_pieces(const tread_onednn_product *whole) { return (whole->k + PIECE_K - 1) / PIECE_K; }
+
+static tread_onednn_product piece_at(const tread_onednn_product *whole, int64_t i, int64_t *ret_begin) {
+    int64_t n = count_pieces(whole), step = round_up((whole->k + n - 1) / n, 16);
+    tread_onednn_product piece = *whole;
+    *ret_begin = i * step;
+    piece.k = at_most(step, whole->k - i * step);
+    piece.bias = whole->bias && i == 0;
+    piece.sum = whole->sum || i > 0;
+    return piece;
+}
+
 static tread_status plan_pieces(const tread_gemm *gemm, const tread_onednn_product *whole, call_list *list) {
-    int64_t n_pieces = (whole->k + PIECE_K - 1) / PIECE_K, step = round_up((whole->k + n_pieces - 1) / n_pieces, 16);
+    int64_t n_pieces = count_pieces(whole), begin;
     TREAD_TRY(take_calls(list, n_pieces));
-    for (int64_t begin = 0; begin < whole->k; begin += step) {
-        tread_onednn_product piece = *whole;
-        piece.k = at_most(step, whole->k - begin);
-        piece.bias = whole->bias && begin == 0;
-        piece.sum = whole->sum || begin > 0;
+    for (int64_t i = 0; i < n_pieces; i++) {
+        tread_onednn_product piece = piece_at(whole, i, &begin);
         tread_onednn_call offsets = {.offset_a = begin * whole->stride_a[2], .offset_b = begin * whole->stride_b[1]};
         TREAD_TRY(add_call(gemm, list, &piece, &offsets));
     }
@@ -157,29 +167,32 @@ static void release_calls(call_list *list) {
     *list = (call_list){0};
 }
 
-/* Which way, found from the descriptor of a first piece for one thread. */
-static tread_status keeps_bits(const tread_gemm *gemm, const tread_onednn_product *whole, bool *ret_keeps) {
-    tread_onednn_product piece = *whole;
-    piece.k = at_most(whole->k, PIECE_K);
-    dnnl_engine_t engine;
-    dnnl_primitive_desc_t desc;
-    dnnl_status_t status = tread_onednn_engine(&engine);
-    if (status != dnnl_success || (status = tread_onednn_describe(engine, &piece, &desc)) != dnnl_success)
-        return fail(gemm, status, "cannot plan");
-    const char *implementation = tread_onednn_implementation(desc);
-    *ret_keeps = strstr(implementation, "brg") != NULL && strstr(implementation, "avx512") != NULL;
-    dnnl_primitive_desc_destroy(desc);
+/* Whether all pieces are the AVX-512 brgemm's; which implementation serves also depends on m, k and sum. */
+static tread_status pieces_keep_bits(const tread_gemm *gemm, const tread_onednn_product *whole, bool *ret_keep) {
+    bool keep = true;
+    for (int64_t i = 0, n = count_pieces(whole), begin; i < n && keep; i++) {
+        tread_onednn_product piece = piece_at(whole, i, &begin);
+        dnnl_engine_t engine;
+        dnnl_primitive_desc_t desc;
+        dnnl_status_t status = tread_onednn_engine(&engine);
+        if (status != dnnl_success || (status = tread_onednn_describe(engine, &piece, &desc)) != dnnl_success)
+            return fail(gemm, status, "cannot plan");
+        const char *implementation = tread_onednn_implementation(desc);
+        keep = strstr(implementation, "brg") != NULL && strstr(implementation, "avx512") != NULL;
+        dnnl_primitive_desc_destroy(desc);
+    }
+    *ret_keep = keep;
     return TREAD_OK;
 }
 
 static tread_status plan_calls(const tread_gemm *gemm, bool sum, call_list *list) {
     tread_onednn_product whole = whole_product(&gemm->shape, sum);
-    bool keeps = false;
+    bool keep = false;
     int before = swap_threads(1);
-    tread_status status = keeps_bits(gemm, &whole, &keeps);
+    tread_status status = pieces_keep_bits(gemm, &whole, &keep);
     if (status == TREAD_OK) {
-        swap_threads(keeps ? tread_context_threads(gemm->context) : 1);
-        status = keeps ? plan_pieces(gemm, &whole, list) : plan_tiles(gemm, &whole, list);
+        swap_threads(keep ? tread_context_threads(gemm->context) : 1);
+        status = keep ? plan_pieces(gemm, &whole, list) : plan_tiles(gemm, &whole, list);
     }
     swap_threads(before);
     if (status != TREAD_OK)

@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "core/dnn_onednn.h"
 #include "core/memory.h"
@@ -15,6 +16,23 @@ dnnl_status_t tread_onednn_engine(dnnl_engine_t *ret_engine) {
     if (engine_status == dnnl_success)
         *ret_engine = engine;
     return engine_status;
+}
+
+/* Implementations are chosen by rank, so it is 2 wherever it can be; and by strides, even by those of extents of 1,
+ * which oneDNN's cache of descriptors takes for equal: were they not made dense here, the implementation, and with it
+ * bits, would depend on what the process had planned before. (dnnl_dims_t has 12 entries.) */
+int tread_onednn_dims(const int64_t extents[3], const int64_t strides[3], dnnl_dims_t ret_dims,
+                      dnnl_dims_t ret_strides) {
+    int skip = extents[0] == 1 ? 1 : 0, rank = 3 - skip;
+    memset(ret_dims, 0, sizeof(dnnl_dims_t));
+    memset(ret_strides, 0, sizeof(dnnl_dims_t));
+    for (int i = rank - 1; i >= 0; i--) {
+        ret_dims[i] = extents[i + skip];
+        ret_strides[i] = strides[i + skip];
+        if (ret_dims[i] == 1)
+            ret_strides[i] = i == rank - 1 ? 1 : ret_dims[i + 1] * ret_strides[i + 1];
+    }
+    return rank;
 }
 
 const char *tread_onednn_implementation(dnnl_primitive_desc_t desc) {

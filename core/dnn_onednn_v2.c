@@ -2,13 +2,8 @@
 #include "core/dnn_onednn.h"
 
 static dnnl_status_t layout(dnnl_memory_desc_t *ret_layout, const int64_t extents[3], const int64_t strides[3]) {
-    /* Two dimensions wherever they do: implementations are chosen by it. (dnnl_dims_t has 12 entries.) */
-    int skip = extents[0] == 1 ? 1 : 0, rank = 3 - skip;
-    dnnl_dims_t dims = {0}, steps = {0};
-    for (int i = 0; i < rank; i++) {
-        dims[i] = extents[i + skip];
-        steps[i] = strides[i + skip];
-    }
+    dnnl_dims_t dims, steps;
+    int rank = tread_onednn_dims(extents, strides, dims, steps);
     return dnnl_memory_desc_init_by_strides(ret_layout, rank, dims, dnnl_f32, steps);
 }
 
