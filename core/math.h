@@ -106,8 +106,7 @@ TREAD_KERNEL_BODY float tread_exp_f32(float x) {
     x = x < -104.0f ? -104.0f : x;
     uint32_t n;
     float e = tread_exp_reduced_f32(x, &n);
-    uint32_t half =
-        ((n + 256u) >> 1) - 128u; /* floor(n / 2): vectors of old CPUs have no arithmetic shift of 64 bits */
+    uint32_t half = n >> 1; /* n may be negative: what this gets wrong lies above the bits that the shifts below keep */
     return e * tread_from_bits_f32((half + 127u) << 23) * tread_from_bits_f32((n - half + 127u) << 23);
 }
 TREAD_KERNEL_BODY double tread_exp_f64(double x) {
@@ -115,7 +114,7 @@ TREAD_KERNEL_BODY double tread_exp_f64(double x) {
     x = x < -746.0 ? -746.0 : x;
     uint64_t n;
     double e = tread_exp_reduced_f64(x, &n);
-    uint64_t half = ((n + 2048u) >> 1) - 1024u;
+    uint64_t half = n >> 1;
     return e * tread_from_bits_f64((half + 1023u) << 52) * tread_from_bits_f64((n - half + 1023u) << 52);
 }
 
