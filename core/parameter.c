@@ -74,8 +74,9 @@ tread_status tread_parameter_block_create(tread_parameter *const *parameters, si
     for (size_t i = 0; i < n; i++)
         block.n_floats += padded_floats(parameters[i]);
     block.items = tread_calloc(n, sizeof(tread_parameter *), "a model's list of parameters");
-    block.data = tread_calloc(block.n_floats, sizeof(float), "a model's parameters");
-    block.grad = block.data == NULL ? NULL : tread_calloc(block.n_floats, sizeof(float), "a model's gradients");
+    /* Not zeroed as a whole: pages of gradients that no backward has reached cost nothing. */
+    block.data = tread_alloc(block.n_floats * sizeof(float), "a model's parameters");
+    block.grad = block.data == NULL ? NULL : tread_alloc(block.n_floats * sizeof(float), "a model's gradients");
     if (block.items == NULL || block.data == NULL || block.grad == NULL) {
         tread_parameter_block_release_arrays(&block);
         return TREAD_ERROR_MEMORY;
@@ -87,7 +88,10 @@ tread_status tread_parameter_block_create(tread_parameter *const *parameters, si
         move(&parameter->grad, block.grad + offset, parameter->tensor.grad_state == TREAD_GRAD_DENSE);
         parameter->in_block = true;
         tread_tensor_touch(&parameter->tensor); /* a graph recorded before may hold the old address */
-        offset += padded_floats(parameter);
+        size_t count = (size_t)parameter->tensor.count, padding = padded_floats(parameter) - count;
+        memset(block.data + offset + count, 0, padding * sizeof(float));
+        memset(block.grad + offset + count, 0, padding * sizeof(float));
+        offset += count + padding;
     }
     *ret_block = block;
     return TREAD_OK;

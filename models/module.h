@@ -10,6 +10,7 @@
 typedef struct tread_module_draw {
     bool drawn; /* by the library, so that joining may draw them anew */
     uint64_t seed, index;
+    uint64_t hash; /* of the values: tells whether they were changed since */
 } tread_module_draw;
 
 /* A row of the summary, filled while forward runs. */

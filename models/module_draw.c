@@ -1,20 +1,22 @@
 /* Initial values: parameter i of a model comes from number stream i of a seed. */
-#include <string.h>
+#include <xxhash.h>
 
 #include "core/status.h"
 #include "core/streams.h"
 #include "models/module.h"
 
-static tread_status draw(const tread_module *module, size_t i, uint64_t seed, uint64_t index, tread_tensor *x) {
-    if (module->type->initialize == NULL)
-        return tread_tensor_fill(x, 0);
-    tread_rng rng = tread_rng_create(seed, TREAD_STREAM_INITIALIZER + index);
-    return module->type->initialize(module, i, x, &rng);
-}
+static uint64_t hash_of(const tread_tensor *x) { return XXH3_64bits(x->data, tread_tensor_bytes(x)); }
 
 static tread_status draw_own(tread_module *module, size_t i, uint64_t seed, bool by_library) {
-    TREAD_TRY(draw(module, i, seed, module->first + i, &module->parameters[i]->tensor));
-    module->draws[i] = (tread_module_draw){by_library, seed, module->first + i};
+    tread_tensor *x = &module->parameters[i]->tensor;
+    uint64_t index = module->first + i;
+    if (module->type->initialize == NULL) {
+        TREAD_TRY(tread_tensor_fill(x, 0));
+    } else {
+        tread_rng rng = tread_rng_create(seed, TREAD_STREAM_INITIALIZER + index);
+        TREAD_TRY(module->type->initialize(module, i, x, &rng));
+    }
+    module->draws[i] = (tread_module_draw){by_library, seed, index, hash_of(x)};
     return TREAD_OK;
 }
 
@@ -26,29 +28,15 @@ static tread_status draw_all(tread_module *module, uint64_t seed) {
     return TREAD_OK;
 }
 
-/* Whether the values are still those that were drawn, told by drawing them again. */
-static tread_status is_as_drawn(const tread_module *module, size_t i, bool *ret_same) {
-    const tread_tensor *x = &module->parameters[i]->tensor;
-    tread_tensor *again = tread_tensor_create(x->dtype, x->rank, x->shape);
-    if (again == NULL)
-        return TREAD_ERROR_MEMORY;
-    tread_status status = draw(module, i, module->draws[i].seed, module->draws[i].index, again);
-    *ret_same = status == TREAD_OK && memcmp(again->data, x->data, tread_tensor_bytes(x)) == 0;
-    tread_tensor_destroy(again);
-    return status;
-}
-
+/* Draws anew what is still as the library drew it. */
 static tread_status redraw(tread_module *module, uint64_t seed) {
     for (size_t i = 0; i < module->n_own; i++) {
-        const tread_module_draw *before = &module->draws[i];
-        bool same = false;
+        tread_module_draw *before = &module->draws[i];
         if (!before->drawn || (before->seed == seed && before->index == module->first + i))
             continue;
-        TREAD_TRY(is_as_drawn(module, i, &same));
-        if (same)
+        before->drawn = hash_of(&module->parameters[i]->tensor) == before->hash;
+        if (before->drawn)
             TREAD_TRY(draw_own(module, i, seed, true));
-        else
-            module->draws[i].drawn = false;
     }
     for (size_t i = 0; i < module->n_children; i++)
         TREAD_TRY(redraw(module->children[i], seed));
