@@ -273,7 +273,7 @@ START_TEST(a_failed_save_leaves_the_older_file) {
     struct rlimit before, small;
     getrlimit(RLIMIT_FSIZE, &before);
     signal(SIGXFSZ, SIG_IGN);
-    for (rlim_t limit = 0; limit < 480; limit += 96) { /* writing fails in header and values */
+    for (rlim_t limit = 0; limit < 480; limit += 96) { /* reserving the space fails, at every limit */
         small = (struct rlimit){limit, before.rlim_max};
         setrlimit(RLIMIT_FSIZE, &small);
         tread_status status = tread_weights_save(list, path);
