@@ -216,7 +216,7 @@ static bool log_end(training *t, const char *error) {
 static void print_result(const training *t) {
     const tread_train_result *result = tread_trainer_result(t->trainer);
     if (result->stop_reason != TREAD_STOP_EPOCHS)
-        printf("stopped: %s\n", tread_stop_reason_string(result->stop_reason));
+        printf("ended  %s\n", tread_stop_reason_string(result->stop_reason));
     printf("done   %" PRId64 " epochs, %" PRId64 " steps in %.2f s", result->epochs, result->steps, result->seconds);
     if (result->n_history > 0 && !isnan(result->history[result->n_history - 1].test_accuracy))
         printf("; test accuracy %.2f %%", 100 * result->history[result->n_history - 1].test_accuracy);

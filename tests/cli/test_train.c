@@ -57,11 +57,12 @@ START_TEST(the_log_has_an_object_a_line) {
     setup();
     command_must_succeed("train " SMALL
                          "--epochs 3 --optimizer sgd:lr=0.1,momentum=0.9 --scheduler step_lr:step_size=1,gamma=0.5"
-                         " --log run.jsonl");
+                         " --threads 3 --log run.jsonl");
     json_t *start = log_line("run.jsonl", 0);
     must_be(start, "event", "start");
     must_be(start, "optimizer", "sgd:lr=0.1,momentum=0.9");
     must_be(start, "version", "0.1.0");
+    ck_assert_int_eq(json_integer_value(json_object_get(start, "threads")), 3);
     ck_assert_int_eq(json_integer_value(json_object_get(start, "parameters")), 36 * 16 + 16 + 16 * 4 + 4);
     json_decref(start);
     double seconds = 0, lr = 0.1;
@@ -134,7 +135,7 @@ START_TEST(a_terminal_gets_a_line_that_is_rewritten) {
     char *end = strstr(line, "\033[K");
     ck_assert_ptr_nonnull(end);
     ck_assert_int_le(end - line - 1, 39); /* cut to the terminal's width */
-    command_must_contain(text, "\033[Kepoch 1 ", "the line is cleared before the epoch's");
+    command_must_contain(text, "\r\033[Kepoch 1 ", "the line is cleared before the epoch's");
     test_folder_remove();
 }
 END_TEST
@@ -158,6 +159,8 @@ START_TEST(the_same_seed_gives_the_same_file) {
     ck_assert(same_files("a", "b"));
     ck_assert(same_files("a", "c"));
     ck_assert(!same_files("a", "d"));
+    command_must_succeed("train " SMALL "--epochs 2 --seed 5 --threads 1 --activation tanh --weights e");
+    ck_assert(!same_files("a", "e"));
     test_folder_remove();
 }
 END_TEST
@@ -214,6 +217,16 @@ START_TEST(failures_say_what_failed) {
 }
 END_TEST
 
+START_TEST(a_reader_that_leaves_ends_the_run) {
+    setup();
+    command_shell("{ \"$tread\" train " SMALL "--epochs 1000000; echo code $? >&2; } | head -n 5");
+    command_must_contain(command_output, "\nepoch 2 ", "what was read");
+    command_must_contain(command_error, "standard output cannot be written: Broken pipe", "train");
+    command_must_contain(command_error, "code 1", "train");
+    test_folder_remove();
+}
+END_TEST
+
 START_TEST(data_is_found_by_the_environment) {
     setup();
     ck_assert_int_eq(command_shell("TREAD_DATA=. \"$tread\" train --hidden none --epochs 1"), 0);
@@ -262,7 +275,7 @@ static void stop_with(int signal_number) {
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     size_t n;
     char *text = (char *)test_read(test_path("out"), &n);
-    command_must_contain(text, "stopped: ", "the reason");
+    command_must_contain(text, "ended  stopped on request", "the reason");
     command_must_contain(text, "wrote  ", "the weights");
     free(text);
     text = (char *)test_read(test_path("err"), &n);
@@ -283,4 +296,4 @@ END_TEST
 
 TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, a_terminal_gets_a_line_that_is_rewritten,
           the_same_seed_gives_the_same_file, eval_finds_what_train_said, failures_say_what_failed,
-          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
+          a_reader_that_leaves_ends_the_run, data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)

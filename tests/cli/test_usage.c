@@ -76,6 +76,7 @@ static const struct {
     {"train --epochs 99999999999999999999", {"is not a whole number from 0 to 1000000"}},
     {"train --batch-size 0", {"--batch-size: 0 is not a whole number from 1 to"}},
     {"train --threads 1025", {"--threads: 1025 is not a whole number from 0 to 1024"}},
+    {"train --seed 99999999999999999999", {"--seed: 99999999999999999999 is not"}},
     {"train --seed -1", {"--seed: -1 is not"}},
     {"train --hidden 5,,2", {"--hidden: 5,,2 is not a list", "such as 512,256"}},
     {"train --hidden 5,", {"--hidden: 5, is not a list"}},
