@@ -1,10 +1,10 @@
 #include "core/isa.h"
 #include "core/kernels_reduce.h"
-#include "core/lanes.h"
 #include "core/parallel.h"
 
 #define TILE 256    /* columns that one call works on */
 #define GRAIN 16384 /* elements worth a fork */
+#define ROW_LANES 64
 
 #define REAL float
 #define T(name) name##_f32
@@ -58,7 +58,11 @@ static void backward_range(void *argument, int64_t begin, int64_t end) {
         slab s = find_slab(j, index);
         const char *x = j->x + s.first * j->size, *y = j->y + s.out * j->size, *grad = j->grad + s.out * j->size;
         char *to = j->to + s.first * j->size;
-        if (j->is_float32)
+        if (j->inner == 1 && j->is_float32)
+            TREAD_CALL(max_row_backward_f32)(x, y, grad, j->length, to, j->accumulate);
+        else if (j->inner == 1)
+            TREAD_CALL(max_row_backward_f64)(x, y, grad, j->length, to, j->accumulate);
+        else if (j->is_float32)
             TREAD_CALL(max_backward_f32)(x, y, grad, j->length, j->inner, s.cols, to, j->accumulate);
         else
             TREAD_CALL(max_backward_f64)(x, y, grad, j->length, j->inner, s.cols, to, j->accumulate);

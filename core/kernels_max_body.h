@@ -17,26 +17,50 @@ TREAD_KERNEL_BODY void TREAD_BODY(T(max_forward))(const void *x, int64_t length,
 TREAD_KERNEL(T(max_forward), (const void *x, int64_t length, int64_t inner, int64_t cols, void *y),
              (x, length, inner, cols, y))
 
-/* inner = 1: the largest of a contiguous row; lanes let it run at vector speed. */
+/* inner = 1: the largest of a contiguous row. More lanes than gcc unrolls, so that it makes vectors of them. */
 TREAD_KERNEL_BODY void TREAD_BODY(T(max_row))(const void *x, int64_t length, void *y) {
     const REAL *restrict from = x;
-    REAL best[TREAD_LANES];
-    const int64_t whole = length / TREAD_LANES * TREAD_LANES;
-    for (int l = 0; l < TREAD_LANES; l++)
-        best[l] = from[l < length ? l : 0];
-    for (int64_t i = 0; i < whole; i += TREAD_LANES)
-        for (int l = 0; l < TREAD_LANES; l++) {
+    REAL best[ROW_LANES];
+    const int64_t whole = length / ROW_LANES * ROW_LANES;
+    for (int l = 0; l < ROW_LANES; l++)
+        best[l] = from[0];
+    for (int64_t i = 0; i < whole; i += ROW_LANES)
+        for (int l = 0; l < ROW_LANES; l++) {
             const REAL larger = from[i + l] > best[l] ? from[i + l] : best[l];
             best[l] = from[i + l] == from[i + l] ? larger : from[i + l];
         }
     REAL all = best[0];
-    for (int l = 1; l < TREAD_LANES; l++)
+    for (int l = 1; l < ROW_LANES && whole > 0; l++)
         all = best[l] > all || best[l] != best[l] ? best[l] : all;
     for (int64_t i = whole; i < length; i++)
         all = from[i] > all || from[i] != from[i] ? from[i] : all;
     *(REAL *)y = all;
 }
 TREAD_KERNEL(T(max_row), (const void *x, int64_t length, void *y), (x, length, y))
+
+/* inner = 1: finds the element, a block at a time, and changes that one. */
+TREAD_KERNEL_BODY void TREAD_BODY(T(max_row_backward))(const void *x, const void *y, const void *grad, int64_t length,
+                                                       void *to, bool accumulate) {
+    const REAL *restrict from = x;
+    REAL *restrict to_ = to;
+    const REAL best = *(const REAL *)y;
+    int64_t at = 0;
+    for (; at + ROW_LANES <= length; at += ROW_LANES) {
+        int hits = 0;
+        for (int l = 0; l < ROW_LANES; l++)
+            hits |= (from[at + l] == best) | ((from[at + l] != from[at + l]) & (best != best));
+        if (hits != 0)
+            break;
+    }
+    while (at < length - 1 && from[at] != best && (from[at] == from[at] || best == best))
+        at++;
+    for (int64_t i = 0; i < length && !accumulate; i++)
+        to_[i] = 0;
+    to_[at] += *(const REAL *)grad;
+}
+TREAD_KERNEL(T(max_row_backward),
+             (const void *x, const void *y, const void *grad, int64_t length, void *to, bool accumulate),
+             (x, y, grad, length, to, accumulate))
 
 TREAD_KERNEL_BODY void TREAD_BODY(T(max_backward))(const void *x, const void *y, const void *grad, int64_t length,
                                                    int64_t inner, int64_t cols, void *to, bool accumulate) {
