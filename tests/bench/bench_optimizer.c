@@ -95,8 +95,8 @@ static void run(const variant *v, arrays *a) {
 static void report(const char *layout, variant *v, int rounds, int64_t n) {
     qsort(v->seconds, (size_t)rounds, sizeof(double), compare);
     double median = v->seconds[rounds / 2];
-    printf("%-16s %-22s %7d %10.1f %9.3f %8.1f\n", layout, v->name, v->threads, 1e6 * median, 1e9 * median / (double)n,
-           1e-9 * v->bytes * (double)n / median);
+    printf("%-16s %-22s %7d %10.1f %9.3f %8.1f %9.3f\n", layout, v->name, v->threads, 1e6 * median,
+           1e9 * median / (double)n, 1e-9 * v->bytes * (double)n / median, 1e9 * v->seconds[0] / (double)n);
     tread_optimizer_destroy(v->optimizer);
     v->optimizer = NULL;
 }
@@ -184,7 +184,7 @@ int main(int argc, char **argv) {
             v->context = tread_context_create(&o);
             check(v->context != NULL);
         }
-    printf("%-16s %-22s %7s %10s %9s %8s\n", "layout", "step", "threads", "us", "ns/value", "GB/s");
+    printf("%-16s %-22s %7s %10s %9s %8s %9s\n", "layout", "step", "threads", "us", "ns/value", "GB/s", "fastest");
     bench("784-512-256-10", (const int64_t[]){401408, 512, 131072, 256, 2560, 10}, 6, variants, n_variants, rounds);
     bench_equal("2.56 M flat", 2560000, 1, variants, n_variants, rounds);
     bench_equal("10000 of 256", 256, 10000, variants, n_variants, rounds);

@@ -2,6 +2,7 @@
 
 const char *const battery_specs[] = {
     "sgd",
+    "sgd:lr=0.1,weight_decay=0.1",
     "sgd:momentum=0.9,weight_decay=0.01",
     "sgd:momentum=0.9,nesterov=true,lr=0.05",
     "sgd:momentum=0.8,dampening=0.3",

@@ -325,12 +325,14 @@ START_TEST(the_view_has_groups_fields_and_parameters) {
     params p = params_make(3, sizes);
     tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), "adam:lr=3e-4");
     ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 1), "lr=0.5"));
+    tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, "step_lr:step_size=1");
     FILE *file = tmpfile();
     ck_assert_ok(tread_optimizer_print(optimizer, file));
     const char *text = text_of(file);
     static const char *const parts[] = {"adam: groups 2, parameters 3, values 20053",
                                         "group 0: lr 0.0003, betas 0.9/0.999, eps 1e-08",
                                         "group 1: lr 0.5",
+                                        ", initial_lr 0.0003\n",
                                         "p1",
                                         "(20000)",
                                         "step 0"};
@@ -340,6 +342,7 @@ START_TEST(the_view_has_groups_fields_and_parameters) {
     file = fopen("/dev/null", "r"); /* every write to it fails */
     ck_assert_fails(tread_optimizer_print(optimizer, file), TREAD_ERROR_IO, "view");
     fclose(file);
+    tread_lr_scheduler_destroy(scheduler);
     tread_optimizer_destroy(optimizer);
     params_destroy(&p);
 }

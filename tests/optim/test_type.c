@@ -227,9 +227,11 @@ static void row_update(const void *factors, const tread_update *u) {
     for (int64_t i = 0; i < u->n; i++)
         u->x[i] -= *(const float *)factors * u->scale * u->g[i];
 }
+static const float *row_last_g;
 static void row_whole(const void *factors, const tread_update *u, const tread_tensor *shape, void *workspace) {
     float *row = workspace;
     int64_t columns = shape->shape[1];
+    row_last_g = u->g;
     for (int64_t c = 0; c < columns; c++)
         row[c] = *(const float *)factors * u->scale * u->g[c];
     for (int64_t i = 0; i < u->n; i++)
@@ -280,7 +282,9 @@ START_TEST(whole_tensors_have_a_workspace) {
     tread_optimizer *optimizer = make(NULL, &row, params_list(&p), 0.5);
     ck_assert_ok(tread_optimizer_add_param_group(optimizer, (tread_parameter_list){matrix, 1}, NULL));
     params vector = params_make(1, sizes);
-    making m = {optimizer, params_list(&vector)};
+    tread_parameter *mixed[] = {matrix[1],
+                                vector.items[0]}; /* the first one's workspace is made before the second fails */
+    making m = {optimizer, {mixed, 2}};
     uint64_t live = tread_memory_live_blocks();
     ck_assert_ptr_null(add_whole_group(&m));
     ck_assert_str_eq(tread_last_error(), "row: a parameter has rank 1, not 2");
@@ -295,7 +299,8 @@ START_TEST(whole_tensors_have_a_workspace) {
     ck_assert_float_eq(param_data(&p, 1)[4999], param_value(1, 4999) - 0.5f * param_grad(1, 4999, 0));
     ck_assert_float_eq(*(float *)matrix[0]->tensor.data, 0); /* it had no gradient */
     tread_tensor_zero_grad(&matrix[1]->tensor, false);
-    ck_assert_ok(tread_optimizer_step(optimizer, NULL)); /* zeros nobody wrote, of the whole tensor */
+    ck_assert_ok(tread_optimizer_step(optimizer, NULL)); /* zeros nobody wrote: all of them now */
+    ck_assert_ptr_eq(row_last_g, matrix[1]->tensor.grad->data);
     ck_assert_mem_eq(matrix[1]->tensor.data, expected, sizeof expected);
     tread_optimizer_destroy(optimizer);
     params_destroy(&p);
