@@ -26,19 +26,22 @@ typedef struct tread_gemm_shape {
     bool relu;         /* fused: then max(0, .), NaN kept */
 } tread_gemm_shape;
 
-/* Plans a product. May allocate and create primitives (about 0.5 ms with oneDNN). Errors: TREAD_ERROR_MEMORY,
- * TREAD_ERROR_BACKEND (what oneDNN refused, with the shape). */
+/* Plans a product. May allocate and create primitives (about 0.5 ms with oneDNN). Errors: TREAD_ERROR_DTYPE,
+ * TREAD_ERROR_SHAPE (negative, or too large to address), TREAD_ERROR_MEMORY, TREAD_ERROR_BACKEND (what oneDNN refused,
+ * with the shape). A product is run by one thread at a time, different ones by different threads. */
 tread_status tread_gemm_create(const tread_context *context, const tread_gemm_shape *shape, tread_gemm **ret_gemm);
 void tread_gemm_destroy(tread_gemm *gemm); /* NULL is accepted */
 
-/* Makes running with accumulate possible; until then it is refused with TREAD_ERROR_STATE. Errors as create. */
+/* Makes running with accumulate possible; until then it is refused with TREAD_ERROR_STATE. Errors as create, and
+ * TREAD_ERROR_STATE for a product with bias or relu. */
 tread_status tread_gemm_prepare_accumulate(tread_gemm *gemm);
 
 /* Runs it; with accumulate the product is added to C (bias and relu must be off). TREAD_ERROR_BACKEND: an execution
  * failed, and C is undefined. */
 tread_status tread_gemm_run(tread_gemm *gemm, const void *a, const void *b, const void *bias, void *c, bool accumulate);
 
-/* What serves it, for traces and tests: "brgemm:avx512_core", "ref", ...; static. */
+/* What serves it, for traces and tests: oneDNN's name ("brg:avx512_core", "gemm:jit"), "ref", "none" where an extent is
+ * 0; static. */
 const char *tread_gemm_implementation(const tread_gemm *gemm);
 
 /* oneDNN's version as text ("2.6.3"), NULL when it is not in this build; and the ISA it will use ("avx512_core_bf16").

@@ -18,6 +18,12 @@
 #include "core/status.h"
 
 #define PIECE_K 1024
+/* Products of fewer multiplications than this run on the calling thread. Measured with 2 threads, least of thousands of
+ * calls: 10x128x32 1.1 us by one thread and 1.5 by two, 64x10x128 2.8 and 4.6, 64x10x256 5.1 and 5.9, 256x10x128 9.5
+ * and 8.3; a fork costs more with more threads and on a busy machine. (Plain C: 2.0, 4.7, 9.1, 17.5.) */
+#define SERIAL_PRODUCTS (1 << 18)
+/* Tiles cost: with AVX2, 256x512x784 by 1 thread takes 1.96 ms whole and 1.98 ms in 16 tiles where B is transposed, but
+ * 512x784x256 takes 1.95 and 2.6 ms where it is not: oneDNN then takes another kernel for small extents. */
 #define MAX_TILES 16
 #define TILE_PRODUCTS (1 << 20) /* multiplications worth a tile: some 20 us */
 #define RELU_GRAIN (1 << 15)    /* elements done in about 2 us */
@@ -25,7 +31,8 @@
 
 /* The calls of a product, with or without accumulate. */
 typedef struct call_list {
-    bool tiled; /* any order, on threads of ours; else one after the other, threads inside */
+    bool tiled;  /* any order, on threads of ours; else one after the other, threads inside */
+    int threads; /* of each call */
     int n;
     tread_onednn_call *calls;
     int64_t products; /* of a call, about */
@@ -191,7 +198,9 @@ static tread_status plan_calls(const tread_gemm *gemm, bool sum, call_list *list
     int before = swap_threads(1);
     tread_status status = pieces_keep_bits(gemm, &whole, &keep);
     if (status == TREAD_OK) {
-        swap_threads(keep ? tread_context_threads(gemm->context) : 1);
+        bool serial = whole.batch * whole.m * whole.n * whole.k < SERIAL_PRODUCTS;
+        list->threads = keep && !serial ? tread_context_threads(gemm->context) : 1;
+        swap_threads(list->threads);
         status = keep ? plan_pieces(gemm, &whole, list) : plan_tiles(gemm, &whole, list);
     }
     swap_threads(before);
@@ -244,7 +253,7 @@ typedef struct tile_run {
 
 static void run_tiles(void *argument, int64_t begin, int64_t end) {
     tile_run *run = argument;
-    int before = swap_threads(1);
+    int before = swap_threads(run->list->threads);
     for (int64_t i = begin; i < end; i++) {
         dnnl_status_t status = tread_onednn_call_run(&run->list->calls[i], run->a, run->b, run->bias, run->c);
         if (status != dnnl_success)
@@ -264,7 +273,7 @@ static tread_status onednn_run(tread_gemm *gemm, const void *a, const void *b, c
                            &run);
         status = (dnnl_status_t)atomic_load(&run.failure);
     } else {
-        int before = swap_threads(tread_context_threads(gemm->context));
+        int before = swap_threads(list->threads);
         for (int i = 0; i < list->n && status == dnnl_success; i++)
             status = tread_onednn_call_run(&list->calls[i], a, b, bias, c);
         swap_threads(before);

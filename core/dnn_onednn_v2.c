@@ -10,6 +10,8 @@ static dnnl_status_t layout(dnnl_memory_desc_t *ret_layout, const int64_t extent
 static dnnl_status_t attributes(const tread_onednn_product *product, dnnl_primitive_attr_t attr) {
     dnnl_post_ops_t post_ops;
     dnnl_status_t status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success) /* the default is ONEDNN_DEFAULT_FPMATH_MODE's */
+        status = dnnl_primitive_attr_set_fpmath_mode(attr, dnnl_fpmath_mode_strict);
     if (status != dnnl_success || (status = dnnl_post_ops_create(&post_ops)) != dnnl_success)
         return status;
     if (product->sum)
