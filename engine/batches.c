@@ -167,8 +167,10 @@ bool tread_batches_next(tread_batches *batches, tread_batch *ret_batch) {
     ensure_order(batches);
     int64_t index = batches->index++;
     bool is_last = index == batches->count - 1 && batches->last.count > 0;
+    uint64_t start = tread_trace_start(batches->context);
     give(batches, index, is_last ? &batches->last : &batches->full, batches->order + index * batches->full.count,
          ret_batch);
+    tread_trace_stop(batches->context, start, "batch", TREAD_TRACE_OTHER);
     return true;
 }
 

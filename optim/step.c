@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "core/context.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/status.h"
@@ -235,8 +236,11 @@ tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *clo
     }
     optimizer->skipped = optimizer->skip_next;
     optimizer->skip_next = false;
-    if (!optimizer->skipped)
+    if (!optimizer->skipped) {
+        uint64_t start = tread_trace_start(optimizer->context);
         apply(optimizer);
+        tread_trace_stop(optimizer->context, start, type->table.name, TREAD_TRACE_OTHER);
+    }
     return TREAD_OK;
 }
 
