@@ -99,8 +99,9 @@ static tread_status run(tread_tape *tape, size_t start) {
 static tread_status backward(tread_tape *tape, tread_tensor *y, const tread_tensor *grad) {
     TREAD_TRY(tread_tape_check_tensor(tape, "backward", "the tensor", y));
     if (y->tape == NULL || !y->requires_grad)
-        return tread_fail(TREAD_ERROR_STATE, "backward: the tensor is detached: no operation on this tape computed it from "
-                                             "a tensor that requires a gradient");
+        return tread_fail(TREAD_ERROR_STATE,
+                          "backward: the tensor is detached: no operation on this tape computed it from "
+                          "a tensor that requires a gradient");
     tread_node_private *own = tread_tape_node(tape, (size_t)y->node);
     TREAD_TRY(walk(tape, (size_t)y->node));
     if (grad != NULL)

@@ -27,8 +27,9 @@ static void write_input(const tread_tape *tape, FILE *file, size_t index, int in
         return;
     }
     if (!used_before(tape, x, index, input))
-        fprintf(file, "  t%p [shape=box, label=\"%s\\n%s %s\"%s];\n", (const void *)x, x->requires_grad ? "leaf" : "constant",
-                tread_dtype_name(x->dtype), tread_shape_text(shape, x->rank, x->shape),
+        fprintf(file, "  t%p [shape=box, label=\"%s\\n%s %s\"%s];\n", (const void *)x,
+                x->requires_grad ? "leaf" : "constant", tread_dtype_name(x->dtype),
+                tread_shape_text(shape, x->rank, x->shape),
                 x->requires_grad ? ", style=filled, fillcolor=lightgray" : "");
     fprintf(file, "  t%p -> n%zu%s;\n", (const void *)x, index, style);
 }
@@ -36,7 +37,8 @@ static void write_input(const tread_tape *tape, FILE *file, size_t index, int in
 tread_status tread_tape_write_dot(const tread_tape *tape, FILE *file) {
     char shape[TREAD_SHAPE_TEXT];
     errno = 0;
-    fprintf(file, "digraph tape {\n  node [shape=ellipse, fontname=\"sans-serif\"];\n  // dashed: no gradient passes\n");
+    fprintf(file,
+            "digraph tape {\n  node [shape=ellipse, fontname=\"sans-serif\"];\n  // dashed: no gradient passes\n");
     for (size_t i = 0; i < tape->length; i++) {
         const tread_node_private *own = tread_tape_node(tape, i);
         const tread_tensor *output = own->node.output;

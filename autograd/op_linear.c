@@ -60,10 +60,17 @@ static tread_status plan_buffers(tread_node *node, linear_plan *own) {
 
 static tread_status plan_products(tread_node *node, linear_plan *own) {
     tread_dtype dtype = node->output->dtype;
-    tread_gemm_shape y = {.dtype = dtype, .m = own->rows, .n = own->n_out, .k = own->n_in, .batch = 1, .transpose_b = true,
-                          .bias = node->inputs[2] != NULL, .relu = own->activation == TREAD_ACTIVATION_RELU};
+    tread_gemm_shape y = {.dtype = dtype,
+                          .m = own->rows,
+                          .n = own->n_out,
+                          .k = own->n_in,
+                          .batch = 1,
+                          .transpose_b = true,
+                          .bias = node->inputs[2] != NULL,
+                          .relu = own->activation == TREAD_ACTIVATION_RELU};
     tread_gemm_shape dx = {.dtype = dtype, .m = own->rows, .n = own->n_in, .k = own->n_out, .batch = 1};
-    tread_gemm_shape dw = {.dtype = dtype, .m = own->n_out, .n = own->n_in, .k = own->rows, .batch = 1, .transpose_a = true};
+    tread_gemm_shape dw = {
+        .dtype = dtype, .m = own->n_out, .n = own->n_in, .k = own->rows, .batch = 1, .transpose_a = true};
     TREAD_TRY(tread_gemm_create(node->context, &y, &own->forward));
     if (node->input_needs[0])
         TREAD_TRY(tread_gemm_create(node->context, &dx, &own->grad_x));
@@ -97,7 +104,8 @@ static tread_status forward(tread_node *node) {
     const linear_plan *own = node->plan;
     const tread_tensor *b = node->inputs[2];
     void *y = node->output->data, *z = own->z != NULL ? own->z : y;
-    TREAD_TRY(tread_gemm_run(own->forward, node->inputs[0]->data, node->inputs[1]->data, b != NULL ? b->data : NULL, z, false));
+    TREAD_TRY(tread_gemm_run(own->forward, node->inputs[0]->data, node->inputs[1]->data, b != NULL ? b->data : NULL, z,
+                             false));
     if (own->activation != TREAD_ACTIVATION_NONE && own->activation != TREAD_ACTIVATION_RELU)
         tread_activation_forward(node->context, own->activation, node->output->dtype, own->rows * own->n_out, z, y);
     return TREAD_OK;
@@ -140,7 +148,8 @@ const tread_op tread_op_linear = {.name = "linear",
                                   .prepare_backward = prepare_backward,
                                   .release = release};
 
-tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, tread_tensor *b, tread_activation activation) {
+tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, tread_tensor *b,
+                           tread_activation activation) {
     if (x == NULL || w == NULL)
         return tread_tape_fail(tape, TREAD_ERROR_ARGUMENT, "linear: %s is NULL", x == NULL ? "x" : "the weight");
     if ((unsigned)activation >= TREAD_ACTIVATION_COUNT)

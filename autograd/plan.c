@@ -19,8 +19,8 @@ static void read_key(const tread_tensor *x, bool record, tread_input_key *key) {
 static bool key_fits(const tread_input_key *key, const tread_tensor *x, bool record) {
     if (x == NULL)
         return !key->present;
-    return key->present && key->needs == (record && x->requires_grad) && key->dtype == x->dtype && key->rank == x->rank &&
-           memcmp(key->shape, x->shape, sizeof key->shape) == 0;
+    return key->present && key->needs == (record && x->requires_grad) && key->dtype == x->dtype &&
+           key->rank == x->rank && memcmp(key->shape, x->shape, sizeof key->shape) == 0;
 }
 
 static bool node_fits(const tread_node_private *own, const tread_op *op, tread_tensor *const *inputs, int n_inputs,
@@ -41,8 +41,8 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t n) { /* FNV-1
     return hash;
 }
 
-static uint64_t hash_call(const tread_op *op, tread_tensor *const *inputs, int n_inputs, const tread_attributes *attributes,
-                          bool record) {
+static uint64_t hash_call(const tread_op *op, tread_tensor *const *inputs, int n_inputs,
+                          const tread_attributes *attributes, bool record) {
     uint64_t hash = hash_bytes(0xcbf29ce484222325U, &op, sizeof op);
     hash = hash_bytes(hash, attributes, sizeof *attributes);
     for (int i = 0; i < n_inputs; i++) {
@@ -80,7 +80,8 @@ static void park(tread_tape *tape, tread_node_private *own) {
     tape->parked_nodes++;
     tape->parked_bytes += own->bytes;
     /* The newest stays whatever its size, or two alternating large shapes would be planned at every step. */
-    while (tape->oldest != own && (tape->parked_nodes > TREAD_TAPE_PARKED_NODES || tape->parked_bytes > TREAD_TAPE_PARKED_BYTES)) {
+    while (tape->oldest != own &&
+           (tape->parked_nodes > TREAD_TAPE_PARKED_NODES || tape->parked_bytes > TREAD_TAPE_PARKED_BYTES)) {
         tread_node_private *victim = tape->oldest;
         unlink_parked(tape, victim);
         tread_plan_free(victim);
@@ -170,8 +171,8 @@ static tread_status make_node(tread_tape *tape, const tread_op *op, tread_tensor
     return TREAD_OK;
 }
 
-tread_status tread_plan_bind(tread_tape *tape, size_t index, const tread_op *op, tread_tensor *const *inputs, int n_inputs,
-                             const tread_attributes *attributes, bool record) {
+tread_status tread_plan_bind(tread_tape *tape, size_t index, const tread_op *op, tread_tensor *const *inputs,
+                             int n_inputs, const tread_attributes *attributes, bool record) {
     tread_slot *slot = tape->slots[index];
     if (slot->bound != NULL && node_fits(slot->bound, op, inputs, n_inputs, attributes, record))
         return TREAD_OK;

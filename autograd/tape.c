@@ -78,8 +78,9 @@ tread_status tread_tape_check_tensor(const tread_tape *tape, const char *op, con
     if (x->tape != tape)
         return tread_fail(TREAD_ERROR_STATE, "%s: %s belongs to another tape", op, what);
     if (x->generation != tape->generation)
-        return tread_fail(TREAD_ERROR_STATE, "%s: %s is stale: it was made in step %llu of the tape, which is at step %llu", op,
-                          what, (unsigned long long)x->generation, (unsigned long long)tape->generation);
+        return tread_fail(TREAD_ERROR_STATE,
+                          "%s: %s is stale: it was made in step %llu of the tape, which is at step %llu", op, what,
+                          (unsigned long long)x->generation, (unsigned long long)tape->generation);
     return TREAD_OK;
 }
 
@@ -139,8 +140,9 @@ static tread_status apply(tread_tape *tape, const tread_op *op, tread_tensor *co
                           const tread_attributes *attributes, tread_tensor **ret_output) {
     TREAD_TRY(check_inputs(tape, op, inputs, n_inputs));
     if (tape->length >= INT32_MAX)
-        return tread_fail(TREAD_ERROR_STATE, "%s: the tape already holds %zu operations: tread_tape_reset begins a new step",
-                          op->name, tape->length);
+        return tread_fail(TREAD_ERROR_STATE,
+                          "%s: the tape already holds %zu operations: tread_tape_reset begins a new step", op->name,
+                          tape->length);
     TREAD_TRY(grow_slots(tape));
     TREAD_TRY(tread_plan_bind(tape, tape->length, op, inputs, n_inputs, attributes, tread_grad_enabled()));
     tread_node_private *own = tread_tape_node(tape, tape->length);

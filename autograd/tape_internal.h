@@ -65,10 +65,12 @@ tread_status tread_tape_check_tensor(const tread_tape *tape, const char *op, con
 
 /* autograd/plan.c: binds a node planned for these inputs to slot `index`: the one bound there, a parked one, or a new
  * one. Fails as plan() does. */
-tread_status tread_plan_bind(tread_tape *tape, size_t index, const tread_op *op, tread_tensor *const *inputs, int n_inputs,
-                             const tread_attributes *attributes, bool record);
+tread_status tread_plan_bind(tread_tape *tape, size_t index, const tread_op *op, tread_tensor *const *inputs,
+                             int n_inputs, const tread_attributes *attributes, bool record);
 void tread_plan_free(tread_node_private *own);
 
-static inline tread_node_private *tread_tape_node(const tread_tape *tape, size_t index) { return tape->slots[index]->bound; }
+static inline tread_node_private *tread_tape_node(const tread_tape *tape, size_t index) {
+    return tape->slots[index]->bound;
+}
 
 #endif

@@ -30,23 +30,23 @@ typedef struct backward_job {
 #undef REAL
 #undef T
 
-#define KINDS(X, type)                                                                                          \
-    X(none, TREAD_ACTIVATION_NONE, type)                                                                        \
-    X(relu, TREAD_ACTIVATION_RELU, type)                                                                        \
-    X(leaky_relu, TREAD_ACTIVATION_LEAKY_RELU, type)                                                            \
-    X(gelu, TREAD_ACTIVATION_GELU, type)                                                                        \
-    X(silu, TREAD_ACTIVATION_SILU, type)                                                                        \
-    X(tanh, TREAD_ACTIVATION_TANH, type)                                                                        \
+#define KINDS(X, type)                                                                                                 \
+    X(none, TREAD_ACTIVATION_NONE, type)                                                                               \
+    X(relu, TREAD_ACTIVATION_RELU, type)                                                                               \
+    X(leaky_relu, TREAD_ACTIVATION_LEAKY_RELU, type)                                                                   \
+    X(gelu, TREAD_ACTIVATION_GELU, type)                                                                               \
+    X(silu, TREAD_ACTIVATION_SILU, type)                                                                               \
+    X(tanh, TREAD_ACTIVATION_TANH, type)                                                                               \
     X(sigmoid, TREAD_ACTIVATION_SIGMOID, type)
 
-#define DEFINE(name, kind, type)                                                                                \
-    TREAD_KERNEL_BODY void name##_forward_##type##_body(const forward_job *job, int64_t begin, int64_t end) {    \
-        forward_##type(kind, job, begin, end);                                                                  \
-    }                                                                                                           \
-    TREAD_KERNEL(name##_forward_##type, (const forward_job *job, int64_t begin, int64_t end), (job, begin, end)) \
-    TREAD_KERNEL_BODY void name##_backward_##type##_body(const backward_job *job, int64_t begin, int64_t end) {  \
-        backward_##type(kind, job, begin, end);                                                                 \
-    }                                                                                                           \
+#define DEFINE(name, kind, type)                                                                                       \
+    TREAD_KERNEL_BODY void name##_forward_##type##_body(const forward_job *job, int64_t begin, int64_t end) {          \
+        forward_##type(kind, job, begin, end);                                                                         \
+    }                                                                                                                  \
+    TREAD_KERNEL(name##_forward_##type, (const forward_job *job, int64_t begin, int64_t end), (job, begin, end))       \
+    TREAD_KERNEL_BODY void name##_backward_##type##_body(const backward_job *job, int64_t begin, int64_t end) {        \
+        backward_##type(kind, job, begin, end);                                                                        \
+    }                                                                                                                  \
     TREAD_KERNEL(name##_backward_##type, (const backward_job *job, int64_t begin, int64_t end), (job, begin, end))
 KINDS(DEFINE, f32)
 KINDS(DEFINE, f64)
@@ -86,10 +86,12 @@ void tread_activation_forward(const tread_context *context, tread_activation act
     tread_parallel_for(context, n, FORK_ELEMENTS / 4, 16, forward_range, &call);
 }
 
-void tread_activation_backward(const tread_context *context, tread_activation activation, tread_dtype dtype, int64_t rows,
-                               int64_t columns, const void *z, const void *y, const void *dy, void *dz, void *db) {
+void tread_activation_backward(const tread_context *context, tread_activation activation, tread_dtype dtype,
+                               int64_t rows, int64_t columns, const void *z, const void *y, const void *dy, void *dz,
+                               void *db) {
     const void *saved = tread_activation_keeps_input(activation) ? z : y;
-    backward_call call = {TREAD_CALL(backwards[dtype == TREAD_FLOAT64][activation]), {rows, columns, saved, dy, dz, db}};
+    backward_call call = {TREAD_CALL(backwards[dtype == TREAD_FLOAT64][activation]),
+                          {rows, columns, saved, dy, dz, db}};
     int64_t grain = FORK_ELEMENTS / (rows > 0 ? rows : 1) + 1;
     tread_parallel_for(context, columns, grain, 16, backward_range, &call);
 }

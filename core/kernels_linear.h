@@ -16,9 +16,11 @@ void tread_activation_forward(const tread_context *context, tread_activation act
                               const void *z, void *y);
 
 /* dz = dy activation'(z), and db = its column sums, each summed over the rows in order in double. All matrices
- * are (rows, columns). z or y may be NULL where the derivative does not use it; db may be NULL, and with no activation dz. */
-void tread_activation_backward(const tread_context *context, tread_activation activation, tread_dtype dtype, int64_t rows,
-                               int64_t columns, const void *z, const void *y, const void *dy, void *dz, void *db);
+ * are (rows, columns). z or y may be NULL where the derivative does not use it; db may be NULL, and with no activation
+ * dz. */
+void tread_activation_backward(const tread_context *context, tread_activation activation, tread_dtype dtype,
+                               int64_t rows, int64_t columns, const void *z, const void *y, const void *dy, void *dz,
+                               void *db);
 
 /* to = from, or to += from; n elements, few. */
 void tread_row_store(tread_dtype dtype, int64_t n, const void *from, void *to, bool accumulate);

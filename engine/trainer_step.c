@@ -68,6 +68,15 @@ tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *ba
     return TREAD_OK;
 }
 
+/* Groups that have no clip_grad_max_norm are left alone; the others' factor is applied by the optimizer's own pass. */
+static tread_status clip(tread_trainer *trainer) {
+    tread_clip_options fused = tread_clip_defaults();
+    fused.fused = true;
+    tread_status status = tread_optimizer_clip_grad(trainer->options.optimizer, &fused, NULL);
+    trainer->not_finite |= status == TREAD_ERROR_NUMERIC;
+    return status;
+}
+
 /* What the optimizer calls, as often as it needs. */
 static tread_status evaluate_closure(void *data, double *ret_loss) {
     tread_trainer *trainer = data;
@@ -80,6 +89,8 @@ static tread_status evaluate_closure(void *data, double *ret_loss) {
         TREAD_TRY(o->closure(o->closure_data, trainer, &trainer->batch, &loss));
     if (trainer->closure_calls == 1) /* of later ones, which a line search makes, the optimizer is the judge */
         TREAD_TRY(check_finite(trainer, &trainer->batch, loss));
+    if (o->closure == NULL)
+        TREAD_TRY(clip(trainer));
     *ret_loss = loss;
     return TREAD_OK;
 }

@@ -19,7 +19,8 @@ static const run runs[] = {
     {"relu sgd", TREAD_ACTIVATION_RELU, 0, false, "sgd:lr=0.05,momentum=0.9,nesterov=true", "step_lr:step_size=4"},
     {"gelu adam", TREAD_ACTIVATION_GELU, 0.2, true, "adam:weight_decay=0.01", "cosine_decay_lr:decay_steps=15"},
     {"tanh amsgrad", TREAD_ACTIVATION_TANH, 0, true, "adam:amsgrad=true", "step_lr:step_size=2,gamma=0.7"},
-    {"silu sgd", TREAD_ACTIVATION_SILU, 0.1, false, "sgd:lr=0.1,convention=pytorch,momentum=0.5", "step_lr:step_size=9"},
+    {"silu sgd", TREAD_ACTIVATION_SILU, 0.1, false, "sgd:lr=0.1,convention=pytorch,momentum=0.5",
+     "step_lr:step_size=9"},
     {"sigmoid adam", TREAD_ACTIVATION_SIGMOID, 0, false, "adam:lr=0.01", "cosine_decay_lr:decay_steps=9,alpha=0.1"},
     {"leaky_relu adam", TREAD_ACTIVATION_LEAKY_RELU, 0.5, true, "adam", "step_lr:step_size=5"},
 };
@@ -73,7 +74,8 @@ static tread_status train(tread_context *context, tread_dataset *data, const run
     tread_status status = trainer != NULL ? tread_trainer_run(trainer) : TREAD_ERROR_STATE;
     if (status == TREAD_OK) {
         const tread_epoch_metrics *last = &tread_trainer_result(trainer)->history[o.epochs - 1];
-        printf("%-16s %016" PRIx64 " train %a test %a\n", r->name, hash_weights(o.model), last->train_loss, last->test_loss);
+        printf("%-16s %016" PRIx64 " train %a test %a\n", r->name, hash_weights(o.model), last->train_loss,
+               last->test_loss);
     }
     tread_trainer_destroy(trainer);
     tread_lr_scheduler_destroy(o.scheduler);

@@ -10,8 +10,9 @@
  *     if (tread_trainer_run(trainer) != TREAD_OK) ...
  *
  * One step takes a batch and hands the optimizer a closure that computes the loss and the gradients anew whenever it is
- * called: zero_grad, reset of the tape, forward, loss, backward. Everything named in the options belongs to the caller
- * and must outlive the trainer. */
+ * called: zero_grad, reset of the tape, forward, loss, backward; then the gradients of groups with a clip_grad_max_norm
+ * are clipped (not after a closure of the caller's, which does as it likes). Everything named in the options belongs to
+ * the caller and must outlive the trainer. */
 #ifndef TREAD_TRAINER_H
 #define TREAD_TRAINER_H
 
@@ -29,12 +30,13 @@ typedef struct tread_trainer tread_trainer;
 /* --- What can be seen of a run --- */
 
 typedef enum tread_stop_reason {
-    TREAD_STOP_NONE = 0,       /* has not run, or is running */
-    TREAD_STOP_EPOCHS = 1,     /* all epochs are done */
-    TREAD_STOP_CALLBACK = 2,   /* a callback said stop */
-    TREAD_STOP_REQUESTED = 3,  /* tread_trainer_request_stop */
-    TREAD_STOP_NOT_FINITE = 4, /* the loss was NaN or infinite; the run failed with TREAD_ERROR_NUMERIC */
-    TREAD_STOP_FAILED = 5,     /* the run failed with another error */
+    TREAD_STOP_NONE = 0,      /* has not run, or is running */
+    TREAD_STOP_EPOCHS = 1,    /* all epochs are done */
+    TREAD_STOP_CALLBACK = 2,  /* a callback said stop */
+    TREAD_STOP_REQUESTED = 3, /* tread_trainer_request_stop */
+    TREAD_STOP_NOT_FINITE =
+        4, /* loss, or gradient norm to clip, NaN or infinite; the run failed with TREAD_ERROR_NUMERIC */
+    TREAD_STOP_FAILED = 5, /* the run failed with another error */
 } tread_stop_reason;
 /* "all epochs done"; static. */
 TREAD_API const char *tread_stop_reason_string(tread_stop_reason reason);

@@ -416,7 +416,47 @@ START_TEST(schedulers_step_when_told) {
 }
 END_TEST
 
-TEST_MAIN("trainer", a_run_learns_and_tells, evaluations_only_where_wanted,
+static tread_action stop_at_once(void *data, tread_trainer *trainer, const tread_step_info *step) {
+    (void)data, (void)trainer, (void)step;
+    return TREAD_STOP;
+}
+
+/* One step of plain descent moves the weights by lr times the clipped gradient, whose norm is known. */
+START_TEST(groups_that_ask_for_it_are_clipped) {
+    world w;
+    world_build(&w, NULL, 0);
+    tread_optimizer_destroy(w.optimizer);
+    tread_parameter_list list = tread_module_parameters(w.model);
+    w.optimizer = tread_optimizer_from_spec(NULL, list, "sgd:lr=1,clip_grad_max_norm=0.01");
+    ck_assert_ptr_nonnull(w.optimizer);
+    float before[512];
+    size_t n = 0;
+    for (size_t i = 0; i < list.count; i++)
+        for (int64_t k = 0; k < tread_tensor_count(tread_parameter_tensor(list.items[i])); k++) {
+            ck_assert_uint_lt(n, 512);
+            before[n++] = tread_tensor_float(tread_parameter_tensor(list.items[i]))[k];
+        }
+    tread_callbacks callbacks = tread_callbacks_defaults();
+    callbacks.on_step = stop_at_once;
+    tread_trainer_options o = world_options(&w, 1);
+    o.callbacks = &callbacks;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    ck_assert_ok(tread_trainer_run(trainer));
+    double square = 0;
+    n = 0;
+    for (size_t i = 0; i < list.count; i++)
+        for (int64_t k = 0; k < tread_tensor_count(tread_parameter_tensor(list.items[i])); k++) {
+            double d = (double)tread_tensor_float(tread_parameter_tensor(list.items[i]))[k] - (double)before[n++];
+            square += d * d;
+        }
+    /* the 1e-6 of the clip's denominator, and each weight's rounding: half an ulp of at most 1, n times */
+    ck_assert_double_eq_tol(sqrt(square), 0.01, 1e-6 + sqrt((double)n) * 0x1p-25);
+    tread_trainer_destroy(trainer);
+    world_destroy(&w);
+}
+END_TEST
+
+TEST_MAIN("trainer", groups_that_ask_for_it_are_clipped, a_run_learns_and_tells, evaluations_only_where_wanted,
           stopped_at_any_step_it_goes_on_to_the_same_bits, other_ways_to_stop, a_signal_handler_may_stop_it,
           the_closure_can_be_replaced_and_evaluated_again, a_step_that_failed_can_be_done_again,
           a_loss_that_is_not_finite_changes_nothing, what_is_refused, schedulers_step_when_told)
