@@ -28,17 +28,23 @@ tread_status tread_context_default_status(void);
  *     uint64_t start = tread_trace_start(context);
  *     ...
  *     tread_trace_stop(context, start, "linear", TREAD_TRACE_FORWARD); */
-typedef enum tread_trace_phase { TREAD_TRACE_FORWARD, TREAD_TRACE_BACKWARD, TREAD_TRACE_PLAN, TREAD_TRACE_OTHER } tread_trace_phase;
+typedef enum tread_trace_phase {
+    TREAD_TRACE_FORWARD,
+    TREAD_TRACE_BACKWARD,
+    TREAD_TRACE_PLAN,
+    TREAD_TRACE_OTHER
+} tread_trace_phase;
 #define TREAD_TRACE_PHASES 4
 /* Nanoseconds of the monotonic clock, 0 where tracing is off. */
 uint64_t tread_trace_start(const tread_context *context);
 /* name must be static (rows are found by address, and merged by text when the table is written). */
 void tread_trace_stop(const tread_context *context, uint64_t start, const char *name, tread_trace_phase phase);
 
-/* A table that will be appended to file ("-": standard error), which is opened now. TREAD_ERROR_IO, TREAD_ERROR_MEMORY. */
+/* A table that will be appended to file ("-": standard error), which is opened now. TREAD_ERROR_IO, TREAD_ERROR_MEMORY.
+ */
 tread_status tread_trace_create(const char *file, tread_trace **ret_trace);
-/* One call of ns nanoseconds; threads may add at once. Takes no memory: past TREAD_TRACE_NAMES names, new ones are counted
- * together as "(others)". */
+/* One call of ns nanoseconds; threads may add at once. Takes no memory: past TREAD_TRACE_NAMES names, new ones are
+ * counted together as "(others)". */
 #define TREAD_TRACE_NAMES 128
 void tread_trace_add(tread_trace *trace, const char *name, tread_trace_phase phase, uint64_t ns);
 /* Appends the table, the longest total first, under a line that ends in title; a table without a row, or in a forked

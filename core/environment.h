@@ -1,5 +1,5 @@
-/* Layer: core. Environment variables, read strictly: one that is set to nonsense is an error that names it and its value.
- * A variable set to the empty string counts as unset. */
+/* Layer: core. Environment variables, read strictly: one that is set to nonsense is an error that names it and its
+ * value. A variable set to the empty string counts as unset. */
 #ifndef TREAD_CORE_ENVIRONMENT_H
 #define TREAD_CORE_ENVIRONMENT_H
 
@@ -14,7 +14,8 @@ tread_status tread_environment_integer(const char *name, long low, long high, lo
 /* The same for a variable that may be a list with commas, of which the first entry counts (OMP_NUM_THREADS). */
 tread_status tread_environment_first_integer(const char *name, long low, long high, long *ret_value);
 
-/* The index of the variable's value in words; *ret_index stays where it is unset. TREAD_ERROR_ARGUMENT lists the words. */
+/* The index of the variable's value in words; *ret_index stays where it is unset. TREAD_ERROR_ARGUMENT lists the words.
+ */
 tread_status tread_environment_word(const char *name, const char *const *words, size_t n, int *ret_index);
 
 #endif

@@ -63,8 +63,8 @@ TREAD_KERNEL_BODY void TREAD_BODY(T(layer_norm_backward))(const layer_norm_job *
     const REAL *mean = job->mean, *scale = job->scale;
     for (int64_t row = begin; row < end; row++)
         T(layer_norm_backward_row)
-        ((const REAL *)job->x + row * n, (const REAL *)job->dy + row * n, job->gamma, (REAL *)job->out + row * n, n,
-         job->share, mean[row], scale[row], job->accumulate);
+    ((const REAL *)job->x + row * n, (const REAL *)job->dy + row * n, job->gamma, (REAL *)job->out + row * n, n,
+     job->share, mean[row], scale[row], job->accumulate);
 }
 
 /* dgamma and dbeta of columns [first, first + width): each column adds its rows up in order. */

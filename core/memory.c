@@ -27,8 +27,8 @@ static bool fails_now(void) {
     return false;
 }
 
-/* Large blocks ask for huge pages: first touching 48 MiB takes 44 ms in small pages on a virtual machine, and 10 in huge
- * ones. The last partial huge page stays small, so that no memory is taken that was not asked for. */
+/* Large blocks ask for huge pages: first touching 48 MiB takes 44 ms in small pages on a virtual machine, and 10 in
+ * huge ones. The last partial huge page stays small, so that no memory is taken that was not asked for. */
 static void *allocate_large(size_t size) {
     void *block;
     if (posix_memalign(&block, HUGE_PAGE, size) != 0)

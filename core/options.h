@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <tread/status.h>
 
-/* Lays the caller's struct over *options, which holds the defaults and is `known` bytes long: a shorter one (of an older
- * header) leaves the fields it lacks as they are, a longer one is taken where all that this library does not know is 0.
- * given may be NULL: nothing happens. TREAD_ERROR_ARGUMENT; `call` begins the sentence. */
+/* Lays the caller's struct over *options, which holds the defaults and is `known` bytes long: a shorter one (of an
+ * older header) leaves the fields it lacks as they are, a longer one is taken where all that this library does not know
+ * is 0. given may be NULL: nothing happens. TREAD_ERROR_ARGUMENT; `call` begins the sentence. */
 tread_status tread_options_read(const char *call, const void *given, void *options, size_t known);
 
 #endif

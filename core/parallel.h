@@ -18,7 +18,8 @@ typedef void tread_range_fn(void *argument, int64_t begin, int64_t end);
 void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, int64_t align, tread_range_fn *body,
                         void *argument);
 
-/* Reductions: [0, n) in at most TREAD_MAX_CHUNKS chunks of equal size (the last may be short), a function of n alone. */
+/* Reductions: [0, n) in at most TREAD_MAX_CHUNKS chunks of equal size (the last may be short), a function of n alone.
+ */
 #define TREAD_MAX_CHUNKS 256
 #define TREAD_MIN_CHUNK 4096
 static inline int64_t tread_chunk_size(int64_t n) {
@@ -33,7 +34,8 @@ static inline int64_t tread_chunk_count(int64_t n) {
 
 /* Whether this build has OpenMP, and its version as a date (201511); 0 without. */
 int tread_parallel_openmp_version(void);
-/* The CPUs that OpenMP's runtime counted at its start, before OMP_PROC_BIND bound the first thread to one place; 0 without. */
+/* The CPUs that OpenMP's runtime counted at its start, before OMP_PROC_BIND bound the first thread to one place; 0
+ * without. */
 int tread_parallel_processors(void);
 
 #endif

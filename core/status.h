@@ -12,11 +12,11 @@ tread_status tread_fail_prefix(tread_status status, const char *format, ...) __a
 #define tread_fail_null(...) ((void)tread_fail(__VA_ARGS__), NULL)
 
 /* Hands a failure on. */
-#define TREAD_TRY(expression)                                                                                   \
-    do {                                                                                                        \
-        tread_status try_status_ = (expression);                                                                \
-        if (try_status_ != TREAD_OK)                                                                            \
-            return try_status_;                                                                                 \
+#define TREAD_TRY(expression)                                                                                          \
+    do {                                                                                                               \
+        tread_status try_status_ = (expression);                                                                       \
+        if (try_status_ != TREAD_OK)                                                                                   \
+            return try_status_;                                                                                        \
     } while (0)
 
 #endif

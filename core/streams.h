@@ -1,5 +1,5 @@
-/* Layer: core. The random streams of a seed, so that no two uses draw the same numbers. Each is a base to which the user
- * adds an index below 2^32. */
+/* Layer: core. The random streams of a seed, so that no two uses draw the same numbers. Each is a base to which the
+ * user adds an index below 2^32. */
 #ifndef TREAD_CORE_STREAMS_H
 #define TREAD_CORE_STREAMS_H
 

@@ -33,10 +33,12 @@ struct tread_tensor {
     tread_grad_state grad_state;
     tread_tensor *grad; /* leaves: the gradient's tensor, made by tread_tensor_ensure_grad */
     bool touched;       /* leaves: scratch of tread_backward, false between calls */
-    uint32_t version;   /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale values */
+    uint32_t version;   /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale
+                           values */
 
     /* Autograd's marks; NULL and 0 in every tensor that is not on a tape. */
-    const void *tape;    /* an object whose FIRST member is `uint64_t generation`, its current step; see tread_tensor_is_stale */
+    const void
+        *tape; /* an object whose FIRST member is `uint64_t generation`, its current step; see tread_tensor_is_stale */
     uint64_t generation; /* the tape's step that the tensor belongs to */
     int32_t node;        /* its place on the tape */
 };
@@ -80,15 +82,16 @@ static inline void tread_tensor_touch(tread_tensor *leaf) { leaf->version++; }
 typedef struct tread_parameter_block {
     tread_parameter **items; /* owned */
     size_t count;
-    float *data;     /* padding between parameters is zero */
+    float *data; /* padding between parameters is zero */
     float *grad;
     size_t n_floats; /* of data, and of grad, padding included */
 } tread_parameter_block;
 
-/* Takes n different parameters (ownership moves on success only) and lays them into one block, values and gradients kept.
- * Those that lay in other blocks are moved; the caller frees the old block's arrays with
+/* Takes n different parameters (ownership moves on success only) and lays them into one block, values and gradients
+ * kept. Those that lay in other blocks are moved; the caller frees the old block's arrays with
  * tread_parameter_block_release_arrays after success. TREAD_ERROR_MEMORY: nothing has changed. */
-tread_status tread_parameter_block_create(tread_parameter *const *parameters, size_t n, tread_parameter_block *ret_block);
+tread_status tread_parameter_block_create(tread_parameter *const *parameters, size_t n,
+                                          tread_parameter_block *ret_block);
 void tread_parameter_block_release_arrays(tread_parameter_block *block); /* keeps the parameters */
 void tread_parameter_block_destroy(tread_parameter_block *block);        /* frees the parameters too */
 /* A new name, copied. TREAD_ERROR_MEMORY. */

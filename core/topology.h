@@ -13,8 +13,8 @@ typedef struct tread_cpu_set {
     cpu_set_t words[TREAD_MAX_CPUS / CPU_SETSIZE];
 } tread_cpu_set;
 
-/* The CPUs that this process may use: the calling thread's affinity mask, or all that are online where OMP_PROC_BIND has
- * narrowed that to one place. */
+/* The CPUs that this process may use: the calling thread's affinity mask, or all that are online where OMP_PROC_BIND
+ * has narrowed that to one place. */
 void tread_cpus_allowed(tread_cpu_set *ret_cpus);
 int tread_cpus_count(const tread_cpu_set *cpus);
 

@@ -26,15 +26,15 @@ typedef enum tread_backend {
 typedef void (*tread_log_fn)(void *data, const char *line);
 
 typedef struct tread_context_options {
-    size_t size;           /* sizeof, set by tread_context_defaults() */
-    int threads;           /* 0: from TREAD_NUM_THREADS, OMP_NUM_THREADS, else counted (see tread_context_threads_reason) */
+    size_t size; /* sizeof, set by tread_context_defaults() */
+    int threads; /* 0: from TREAD_NUM_THREADS, OMP_NUM_THREADS, else counted (see tread_context_threads_reason) */
     tread_backend backend; /* AUTO: from TREAD_BACKEND, else oneDNN where built */
     uint64_t seed;         /* of initializers, dropout and samplers [0] */
     tread_log_fn log;      /* [NULL: messages are dropped] */
     void *log_data;
-    const char *trace;     /* file that the per-op time table is appended to when the context is destroyed (the default
-                              one's: when the process exits); "-" is standard error. [NULL: from TREAD_TRACE, else no
-                              tracing] */
+    const char *trace; /* file that the per-op time table is appended to when the context is destroyed (the default
+                          one's: when the process exits); "-" is standard error. [NULL: from TREAD_TRACE, else no
+                          tracing] */
 } tread_context_options;
 
 TREAD_API tread_context_options tread_context_defaults(void);

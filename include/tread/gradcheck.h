@@ -19,18 +19,19 @@ TREAD_API tread_gradcheck_options tread_gradcheck_defaults(void);
 
 typedef struct tread_gradcheck_result {
     bool passed;
-    int input;        /* the worst element: of which input, */
-    int64_t element;  /* at which flat index, */
-    double analytic;  /* what backward says, */
-    double numeric;   /* what the difference says, */
-    double error;     /* and |analytic - numeric| - rtol |numeric| there */
+    int input;       /* the worst element: of which input, */
+    int64_t element; /* at which flat index, */
+    double analytic; /* what backward says, */
+    double numeric;  /* what the difference says, */
+    double error;    /* and |analytic - numeric| - rtol |numeric| there */
 } tread_gradcheck_result;
 
 /* inputs: n float64 leaves; those with requires_grad are checked element by element, and their values and gradients
  * are as before afterwards. The output is contracted with fixed random weights so that every element of it counts.
  * The random stream of the tape is put back before every run, so dropout may be checked. options may be NULL.
  * Returns TREAD_OK when it could be computed (see passed), TREAD_ERROR_DTYPE (an input not float64),
- * TREAD_ERROR_ARGUMENT (no input requires a gradient; an option out of range), or what function's operations failed with. */
+ * TREAD_ERROR_ARGUMENT (no input requires a gradient; an option out of range), or what function's operations failed
+ * with. */
 TREAD_API tread_status tread_gradcheck(tread_context *context, tread_gradcheck_fn function, void *data,
                                        tread_tensor *const *inputs, int n, const tread_gradcheck_options *options,
                                        tread_gradcheck_result *ret_result);

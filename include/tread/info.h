@@ -8,28 +8,28 @@
 TREAD_BEGIN_DECLS
 
 typedef struct tread_system_info {
-    size_t size;                 /* sizeof, set by tread_system_info_defaults() */
-    const char *version;         /* of the library that runs */
-    int threads;                 /* of the context, */
-    const char *threads_reason;  /* and why that many; lives as long as the context */
-    tread_backend backend;       /* of the context */
-    const char *backend_name;    /* "onednn" or "ref" */
-    const char *onednn_version;  /* "2.6.3"; NULL where oneDNN is not in this build */
-    const char *onednn_isa;      /* the instruction set it uses; NULL likewise */
-    const char *isa;             /* of Tread's own kernels: "baseline", "avx2" or "avx512", */
-    const char *isa_best;        /* and the best that this CPU has */
-    char cpu_model[128];         /* "" where unknown */
-    int physical_cores;          /* of the machine; 0 where unknown */
-    int logical_cpus;            /* likewise */
-    int allowed_cpus;            /* that this process may run on */
-    double cgroup_quota;         /* CPUs' worth of time that its control group grants; 0: no limit */
-    size_t cache_l1d;            /* bytes of one such cache; 0 where there is none or it is unknown */
+    size_t size;                /* sizeof, set by tread_system_info_defaults() */
+    const char *version;        /* of the library that runs */
+    int threads;                /* of the context, */
+    const char *threads_reason; /* and why that many; lives as long as the context */
+    tread_backend backend;      /* of the context */
+    const char *backend_name;   /* "onednn" or "ref" */
+    const char *onednn_version; /* "2.6.3"; NULL where oneDNN is not in this build */
+    const char *onednn_isa;     /* the instruction set it uses; NULL likewise */
+    const char *isa;            /* of Tread's own kernels: "baseline", "avx2" or "avx512", */
+    const char *isa_best;       /* and the best that this CPU has */
+    char cpu_model[128];        /* "" where unknown */
+    int physical_cores;         /* of the machine; 0 where unknown */
+    int logical_cpus;           /* likewise */
+    int allowed_cpus;           /* that this process may run on */
+    double cgroup_quota;        /* CPUs' worth of time that its control group grants; 0: no limit */
+    size_t cache_l1d;           /* bytes of one such cache; 0 where there is none or it is unknown */
     size_t cache_l2;
     size_t cache_l3;
-    int openmp_version;          /* as a date, 201511; 0 where OpenMP is not in this build */
-    char omp_wait_policy[32];    /* the variables that say how long idle threads spin; "" where unset */
+    int openmp_version;       /* as a date, 201511; 0 where OpenMP is not in this build */
+    char omp_wait_policy[32]; /* the variables that say how long idle threads spin; "" where unset */
     char gomp_spincount[32];
-    char warning[512];           /* what is set so that steps may be slow, in whole sentences; "" for nothing */
+    char warning[512]; /* what is set so that steps may be slow, in whole sentences; "" for nothing */
 } tread_system_info;
 TREAD_API tread_system_info tread_system_info_defaults(void);
 

@@ -32,8 +32,9 @@ TREAD_API tread_tensor *tread_abs(tread_tape *tape, tread_tensor *x); /* gradien
 TREAD_API tread_tensor *tread_clamp(tread_tape *tape, tread_tensor *x, double low, double high);
 TREAD_API tread_tensor *tread_relu(tread_tape *tape, tread_tensor *x);                     /* gradient 0 at 0 */
 TREAD_API tread_tensor *tread_leaky_relu(tread_tape *tape, tread_tensor *x, double slope); /* slope for x < 0; finite */
-TREAD_API tread_tensor *tread_gelu(tread_tape *tape, tread_tensor *x);    /* x Phi(x), with erf; Hendrycks and Gimpel 2016 */
-TREAD_API tread_tensor *tread_silu(tread_tape *tape, tread_tensor *x);    /* x sigmoid(x) */
+/* x Phi(x), with erf; Hendrycks and Gimpel 2016 */
+TREAD_API tread_tensor *tread_gelu(tread_tape *tape, tread_tensor *x);
+TREAD_API tread_tensor *tread_silu(tread_tape *tape, tread_tensor *x); /* x sigmoid(x) */
 TREAD_API tread_tensor *tread_tanh(tread_tape *tape, tread_tensor *x);
 TREAD_API tread_tensor *tread_sigmoid(tread_tape *tape, tread_tensor *x);
 /* x / (1-p) where a draw of the tape's random stream keeps it, else 0, each with probability p; 0 <= p < 1. Only while
@@ -44,7 +45,8 @@ TREAD_API tread_tensor *tread_dropout(tread_tape *tape, tread_tensor *x, double 
 TREAD_API tread_tensor *tread_sum(tread_tape *tape, tread_tensor *x);  /* scalar */
 TREAD_API tread_tensor *tread_mean(tread_tape *tape, tread_tensor *x); /* scalar; no elements: TREAD_ERROR_SHAPE */
 TREAD_API tread_tensor *tread_sum_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis);
-TREAD_API tread_tensor *tread_mean_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis); /* extent 0: TREAD_ERROR_SHAPE */
+/* Extent 0: TREAD_ERROR_SHAPE. */
+TREAD_API tread_tensor *tread_mean_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis);
 /* The largest along axis (NaN if any is); the gradient goes to the first of equals. Extent 0: TREAD_ERROR_SHAPE. */
 TREAD_API tread_tensor *tread_max_axis(tread_tape *tape, tread_tensor *x, int axis, bool keep_axis);
 
@@ -61,10 +63,12 @@ TREAD_API tread_tensor *tread_softmax(tread_tape *tape, tread_tensor *x, int axi
 TREAD_API tread_tensor *tread_log_softmax(tread_tape *tape, tread_tensor *x, int axis);
 /* (x - mean) / sqrt(variance + eps) * gamma + beta over the last axis; gamma and beta (n) or NULL; eps > 0 finite.
  * Ba, Kiros and Hinton 2016. */
-TREAD_API tread_tensor *tread_layer_norm(tread_tape *tape, tread_tensor *x, tread_tensor *gamma, tread_tensor *beta, double eps);
+TREAD_API tread_tensor *tread_layer_norm(tread_tape *tape, tread_tensor *x, tread_tensor *gamma, tread_tensor *beta,
+                                         double eps);
 
 /* --- Shapes; any dtype where no gradient is needed --- */
-TREAD_API tread_tensor *tread_reshape(tread_tape *tape, tread_tensor *x, int rank, const int64_t *shape); /* one extent may be -1 */
+/* One extent may be -1. */
+TREAD_API tread_tensor *tread_reshape(tread_tape *tape, tread_tensor *x, int rank, const int64_t *shape);
 TREAD_API tread_tensor *tread_transpose(tread_tape *tape, tread_tensor *x, int axis0, int axis1);
 TREAD_API tread_tensor *tread_concat(tread_tape *tape, tread_tensor *const *tensors, size_t n, int axis);
 /* Elements [begin, end) of axis; 0 <= begin <= end <= extent. */
@@ -91,7 +95,8 @@ TREAD_API tread_tensor *tread_nll(tread_tape *tape, tread_tensor *log_probabilit
                                   const tread_cross_entropy_options *options);
 /* Mean over all elements; x and target of one shape. */
 TREAD_API tread_tensor *tread_mse(tread_tape *tape, tread_tensor *x, tread_tensor *target); /* (x - t)^2 */
-TREAD_API tread_tensor *tread_l1(tread_tape *tape, tread_tensor *x, tread_tensor *target);  /* |x - t|, gradient 0 at 0 */
+/* |x - t|, gradient 0 at 0 */
+TREAD_API tread_tensor *tread_l1(tread_tape *tape, tread_tensor *x, tread_tensor *target);
 /* d = x - t: d^2/2 where |d| <= delta, else delta(|d| - delta/2); delta > 0 finite. Huber 1964. */
 TREAD_API tread_tensor *tread_huber(tread_tape *tape, tread_tensor *x, tread_tensor *target, double delta);
 /* max(x, 0) - x t + log(1 + exp(-|x|)) */

@@ -19,9 +19,9 @@ typedef struct tread_rng {
 } tread_rng;
 
 TREAD_API tread_rng tread_rng_create(uint64_t seed, uint64_t stream);
-TREAD_API uint32_t tread_rng_bits(tread_rng *rng);     /* one 32-bit number */
-TREAD_API double tread_rng_uniform(tread_rng *rng);    /* in [0, 1), 32 bits of it; one number */
-TREAD_API double tread_rng_normal(tread_rng *rng);     /* mean 0, deviation 1 (Box-Muller on two numbers) */
+TREAD_API uint32_t tread_rng_bits(tread_rng *rng);              /* one 32-bit number */
+TREAD_API double tread_rng_uniform(tread_rng *rng);             /* in [0, 1), 32 bits of it; one number */
+TREAD_API double tread_rng_normal(tread_rng *rng);              /* mean 0, deviation 1 (Box-Muller on two numbers) */
 TREAD_API uint32_t tread_rng_below(tread_rng *rng, uint32_t n); /* in [0, n) without bias; n >= 1 */
 
 /* A permutation of 0..n-1 (Fisher-Yates), a function of (seed, stream) alone. n <= INT32_MAX. */

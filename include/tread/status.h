@@ -42,8 +42,7 @@ TREAD_API const char *tread_last_error(void);
 
 /* Sets this thread's sentence (cut at 4095 bytes) and returns status, so that a closure or callback of the
  * caller can fail as the library does: return tread_fail(TREAD_ERROR_CALLBACK, "batch %d is empty", i); */
-TREAD_API tread_status tread_fail(tread_status status, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+TREAD_API tread_status tread_fail(tread_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 TREAD_END_DECLS
 

@@ -63,7 +63,8 @@ TREAD_API void tread_tape_set_rng(tread_tape *tape, tread_rng rng);
 TREAD_API size_t tread_tape_length(const tread_tape *tape);
 TREAD_API tread_context *tread_tape_context(const tread_tape *tape);
 
-/* Writes the recorded graph in Graphviz's DOT language: operations with shapes, leaves, gradient flow. TREAD_ERROR_IO. */
+/* Writes the recorded graph in Graphviz's DOT language: operations with shapes, leaves, gradient flow. TREAD_ERROR_IO.
+ */
 TREAD_API tread_status tread_tape_write_dot(const tread_tape *tape, FILE *file);
 
 TREAD_END_DECLS

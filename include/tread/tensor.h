@@ -34,11 +34,12 @@ TREAD_API tread_tensor *tread_tensor_create(tread_dtype dtype, int rank, const i
 TREAD_API tread_tensor *tread_tensor_wrap(tread_dtype dtype, int rank, const int64_t *shape, void *data);
 
 /* A view of the same elements under another shape. NULL: TREAD_ERROR_SHAPE (element counts differ; both shapes
- * are named), TREAD_ERROR_STATE (x is a tape's: there tread_reshape does it), TREAD_ERROR_ARGUMENT (x NULL). Views share
- * memory and are never leaves. They may outlive x, save where x's memory is the caller's or a module's block. */
+ * are named), TREAD_ERROR_STATE (x is a tape's: there tread_reshape does it), TREAD_ERROR_ARGUMENT (x NULL). Views
+ * share memory and are never leaves. They may outlive x, save where x's memory is the caller's or a module's block. */
 TREAD_API tread_tensor *tread_tensor_view(const tread_tensor *x, int rank, const int64_t *shape);
 
-/* A view of rows [first, first + n) of axis 0. NULL: TREAD_ERROR_SHAPE (outside the tensor, or rank 0), and as above. */
+/* A view of rows [first, first + n) of axis 0. NULL: TREAD_ERROR_SHAPE (outside the tensor, or rank 0), and as above.
+ */
 TREAD_API tread_tensor *tread_tensor_rows(const tread_tensor *x, int64_t first, int64_t n);
 
 /* Frees the tensor and its gradient; shared memory goes with its last user. NULL is accepted; a tensor that a
@@ -47,10 +48,10 @@ TREAD_API void tread_tensor_destroy(tread_tensor *x);
 
 TREAD_API tread_dtype tread_tensor_dtype(const tread_tensor *x);
 TREAD_API int tread_tensor_rank(const tread_tensor *x);
-TREAD_API const int64_t *tread_tensor_shape(const tread_tensor *x);       /* rank entries; owned by x */
-TREAD_API int64_t tread_tensor_dim(const tread_tensor *x, int axis);      /* axis -1 is the last; -1 if there is none */
-TREAD_API int64_t tread_tensor_count(const tread_tensor *x);              /* elements; 1 for a scalar */
-TREAD_API void *tread_tensor_data(const tread_tensor *x);                 /* first element; owned by x */
+TREAD_API const int64_t *tread_tensor_shape(const tread_tensor *x);  /* rank entries; owned by x */
+TREAD_API int64_t tread_tensor_dim(const tread_tensor *x, int axis); /* axis -1 is the last; -1 if there is none */
+TREAD_API int64_t tread_tensor_count(const tread_tensor *x);         /* elements; 1 for a scalar */
+TREAD_API void *tread_tensor_data(const tread_tensor *x);            /* first element; owned by x */
 static inline float *tread_tensor_float(const tread_tensor *x) { return (float *)tread_tensor_data(x); }
 
 /* The single element of x as a double. TREAD_ERROR_SHAPE if x has not exactly one; TREAD_ERROR_STATE for a tape's

@@ -7,8 +7,8 @@
 #include <tread/data.h>
 #include <tread/field.h>
 #include <tread/gradcheck.h>
-#include <tread/init.h>
 #include <tread/info.h>
+#include <tread/init.h>
 #include <tread/lr_scheduler.h>
 #include <tread/metrics.h>
 #include <tread/models.h>

@@ -52,4 +52,5 @@ START_TEST(growing_keeps_contents) {
 }
 END_TEST
 
-TEST_MAIN("memory", blocks_are_aligned_and_counted, the_kth_allocation_fails_once, impossible_sizes_fail, growing_keeps_contents)
+TEST_MAIN("memory", blocks_are_aligned_and_counted, the_kth_allocation_fails_once, impossible_sizes_fail,
+          growing_keeps_contents)
