@@ -24,7 +24,8 @@ typedef struct tread_onednn_product {
 } tread_onednn_product;
 
 /* Extents and strides as oneDNN is to see them; returns the rank. */
-int tread_onednn_dims(const int64_t extents[3], const int64_t strides[3], dnnl_dims_t ret_dims, dnnl_dims_t ret_strides);
+int tread_onednn_dims(const int64_t extents[3], const int64_t strides[3], dnnl_dims_t ret_dims,
+                      dnnl_dims_t ret_strides);
 
 /* The primitive descriptor of a product, with a scratchpad of ours. The caller destroys it. */
 dnnl_status_t tread_onednn_describe(dnnl_engine_t engine, const tread_onednn_product *product,
