@@ -5,6 +5,7 @@
 #include <tread/models.h>
 
 const char *const cli_model_names[] = {"mlp", NULL};
+_Static_assert(TREAD_ACTIVATION_COUNT == 7, "a new activation needs its name here");
 const char *const cli_activation_names[] = {
     [TREAD_ACTIVATION_NONE] = "none",
     [TREAD_ACTIVATION_RELU] = "relu",
