@@ -12,6 +12,7 @@ typedef struct tread_optimizer_item {
     int64_t n;        /* elements */
     int64_t offset;   /* in each of its group's slots */
     int64_t position; /* in this step: elements of the active ones before it, each padded to a cache line */
+    float *x;         /* of this step */
     const float *g;   /* of this step; NULL: skipped */
     float scale;
     uint32_t starting; /* of this step: slots that no update has written yet */

@@ -77,6 +77,7 @@ static int64_t plan_step(tread_optimizer *optimizer) {
             item->g = NULL;
             if (x->grad_state == TREAD_GRAD_NONE)
                 continue;
+            item->x = x->data;
             item->g = x->grad_state == TREAD_GRAD_ZERO ? zeros : x->grad->data;
             item->scale = scale;
             item->starting = item->progress.fresh;
@@ -94,7 +95,7 @@ static int64_t plan_step(tread_optimizer *optimizer) {
 /* n elements of an item from `at` on; slots that need it are filled before their first update. */
 static tread_update part_of(const tread_optimizer *optimizer, const tread_param_group *group,
                             const tread_optimizer_item *item, int64_t at, int64_t n, bool start) {
-    tread_update u = {.n = n, .x = (float *)item->parameter->tensor.data + at, .scale = item->scale};
+    tread_update u = {.n = n, .x = item->x + at, .scale = item->scale};
     u.g = item->g == zeros ? zeros : item->g + at;
     for (int s = 0; s < optimizer->type->n_slots; s++) {
         if (group->memory.slots[s] == NULL)
@@ -137,18 +138,37 @@ typedef struct pass {
     bool is_switch, training;
 } pass;
 
+/* A model's parameters lie one after the other, and so do their gradients and slots: what shares its factors is then
+ * one array. Returns the elements from item i on that are, and in ret_next the first item after them. */
+static int64_t joined(const tread_optimizer *optimizer, size_t i, size_t group_end, size_t *ret_next) {
+    const tread_optimizer_item *item = &optimizer->items[i], *next = item + 1;
+    const tread_optimizer_item *stop = &optimizer->items[group_end];
+    int64_t n = item->n;
+    for (; next < stop && next->g == item->g + n && next->factors == item->factors && !next->whole; next++) {
+        if (n % LINE != 0 || next->x != item->x + n || item->g == zeros || next->starting != item->starting)
+            break;
+        n += next->n;
+    }
+    *ret_next = (size_t)(next - optimizer->items);
+    return n;
+}
+
 static void update_elements(void *argument, int64_t begin, int64_t end) {
     const pass *p = argument;
     const tread_optimizer *optimizer = p->optimizer;
     const tread_optimizer_type *type = optimizer->type;
     size_t i = item_at(optimizer, begin), g = group_of(optimizer, i);
-    for (; i < optimizer->n_items && optimizer->items[i].position < end; i++) {
+    for (size_t next; i < optimizer->n_items && optimizer->items[i].position < end; i = next) {
         const tread_optimizer_item *item = &optimizer->items[i];
         while (i >= optimizer->groups[g].first + optimizer->groups[g].count)
             g++;
+        next = i + 1;
+        if (item->g == NULL || item->whole)
+            continue;
+        int64_t n = joined(optimizer, i, optimizer->groups[g].first + optimizer->groups[g].count, &next);
         int64_t from = begin > item->position ? begin - item->position : 0;
-        int64_t to = end - item->position < item->n ? end - item->position : item->n;
-        for (int64_t at = from; at < to && item->g != NULL && !item->whole; at += BLOCK) {
+        int64_t to = end - item->position < n ? end - item->position : n;
+        for (int64_t at = from; at < to; at += BLOCK) {
             tread_update u = part_of(optimizer, &optimizer->groups[g], item, at, to - at < BLOCK ? to - at : BLOCK,
                                      !p->is_switch && type->reduce == NULL);
             if (p->is_switch)
@@ -274,6 +294,7 @@ tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool train
             item->g = NULL;
             if (kept.step == 0)
                 continue;
+            item->x = item->parameter->tensor.data;
             item->g = zeros;
             prepare(&p, item); /* for the factors alone */
             item->progress = kept;

@@ -242,6 +242,46 @@ START_TEST(a_rate_of_0_changes_nothing_and_groups_have_their_own) {
 }
 END_TEST
 
+/* In a model's block, where parameters lie side by side, several are updated in one go. */
+START_TEST(parameters_in_one_block_are_updated_alike) {
+    static const int64_t counts[] = {16, 32, 40000, 48, 100, 5, 16, 4096};
+    for (int s = 0; battery_specs[s] != NULL; s++)
+        for (int threads = 1; threads <= 3; threads += 2) {
+            params alone = params_make(8, counts), p = params_make(8, counts);
+            tread_context *context = context_with_threads(threads);
+            tread_parameter_block block;
+            ck_assert_ok(tread_parameter_block_create(p.items, 8, &block));
+            tread_optimizer *x = tread_optimizer_from_spec(context, params_part(&alone, 0, 7), battery_specs[s]);
+            tread_optimizer *y = tread_optimizer_from_spec(context, params_part(&p, 0, 7), battery_specs[s]);
+            ck_assert_ok(tread_optimizer_add_param_group_spec(x, params_part(&alone, 7, 1), "lr=0.2"));
+            ck_assert_ok(tread_optimizer_add_param_group_spec(y, params_part(&p, 7, 1), "lr=0.2"));
+            for (int64_t t = 0; t < 7; t++) {
+                /* all; without p1; without p1 and p6; all with p3 and p4 zeros; ... */
+                unsigned missing = t == 1 ? 2 : t == 2 ? 0x42 : 0;
+                params_set_grads(&alone, t, missing);
+                params_set_grads(&p, t, missing);
+                for (int i = 3; i < 5 && t == 3; i++) {
+                    tread_tensor_zero_grad(&alone.items[i]->tensor, false);
+                    tread_tensor_zero_grad(&p.items[i]->tensor, false);
+                }
+                ck_assert_ok(tread_optimizer_step(x, NULL));
+                ck_assert_ok(tread_optimizer_step(y, NULL));
+                ck_assert_msg(params_equal(&alone, &p), "%s, %d threads, step %d", battery_specs[s], threads, (int)t);
+            }
+            int padding = 0;
+            for (size_t i = 0; i < 8; i++)
+                for (int64_t e = counts[i]; e % 16 != 0; e++)
+                    padding += param_data(&p, i)[e] != 0;
+            ck_assert_int_eq(padding, 0);
+            tread_optimizer_destroy(x);
+            tread_optimizer_destroy(y);
+            tread_parameter_block_destroy(&block);
+            tread_context_destroy(context);
+            params_destroy(&alone);
+        }
+}
+END_TEST
+
 /* Zeros that nobody wrote are a step of zeros; none is no step. */
 START_TEST(zero_and_none_differ) {
     for (int s = 0; battery_specs[s] != NULL; s++) {
@@ -384,6 +424,6 @@ END_TEST
 
 TEST_MAIN("step", trajectories_follow_the_formulas, late_and_missing_gradients_are_not_steps,
           the_specified_numbers_come_out, threads_and_instruction_sets_change_no_bit, equal_groups_equal_one_group,
-          a_rate_of_0_changes_nothing_and_groups_have_their_own, zero_and_none_differ,
-          a_step_allocates_nothing_and_counts_versions, closures_run_first_and_failing_ones_change_nothing,
-          conventions_of_sgd_agree_while_the_rate_is_constant)
+          parameters_in_one_block_are_updated_alike, a_rate_of_0_changes_nothing_and_groups_have_their_own,
+          zero_and_none_differ, a_step_allocates_nothing_and_counts_versions,
+          closures_run_first_and_failing_ones_change_nothing, conventions_of_sgd_agree_while_the_rate_is_constant)
