@@ -25,7 +25,12 @@
 /* main() of a test program: TEST_MAIN("memory", test_a, test_b). Run without forking (CK_FORK=no): children of a
  * process that has used OpenMP hang. */
 #define TEST_MAIN(name, ...)                                                                                           \
-    int main(void) {                                                                                                   \
+    TEST_SUITE(name, __VA_ARGS__)                                                                                      \
+    int main(void) { return run_suite(); }
+
+/* The same for programs with a main() of their own, which returns what run_suite() does. */
+#define TEST_SUITE(name, ...)                                                                                          \
+    static int run_suite(void) {                                                                                       \
         const TTest *const all[] = {__VA_ARGS__};                                                                      \
         Suite *suite = suite_create(name);                                                                             \
         TCase *cases = tcase_create(name);                                                                             \

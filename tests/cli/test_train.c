@@ -1,6 +1,5 @@
 /* tread train and tread eval on a small set, as a user runs them. */
 #include <jansson.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -103,41 +102,6 @@ START_TEST(no_terminal_plain_lines) {
     command_must_contain(command_output, "2 epochs, 20 steps in ", "train");
     ck_assert_ptr_null(strpbrk(command_output, "\r\033"));
     ck_assert_str_eq(command_error, "");
-    test_folder_remove();
-}
-END_TEST
-
-/* Reads a pseudo-terminal to its end. */
-static void read_terminal(int fd, char *ret_text, size_t size) {
-    size_t used = 0;
-    ssize_t n;
-    while (used + 1 < size && (n = read(fd, ret_text + used, size - 1 - used)) > 0)
-        used += (size_t)n;
-    ret_text[used] = '\0';
-}
-
-START_TEST(a_terminal_gets_a_line_that_is_rewritten) {
-    setup();
-    char data[512], text[65536];
-    int fd, status;
-    snprintf(data, sizeof data, "--data=%s", test_path("."));
-    struct winsize narrow = {.ws_row = 24, .ws_col = 40};
-    pid_t child = forkpty(&fd, NULL, NULL, &narrow);
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        execl(getenv("TREAD_COMMAND"), "tread", "train", data, "--hidden=16", "--epochs=2", (char *)NULL);
-        _exit(127);
-    }
-    read_terminal(fd, text, sizeof text);
-    close(fd);
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s", text);
-    char *line = strstr(text, "\repoch 1/2");
-    ck_assert_msg(line != NULL, "%s", text);
-    char *end = strstr(line, "\033[K");
-    ck_assert_ptr_nonnull(end);
-    ck_assert_int_le(end - line - 1, 39); /* cut to the terminal's width */
-    command_must_contain(text, "\r\033[Kepoch 1 ", "the line is cleared before the epoch's");
     test_folder_remove();
 }
 END_TEST
@@ -296,6 +260,6 @@ START_TEST(the_first_signal_ends_the_run_cleanly) {
 }
 END_TEST
 
-TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, a_terminal_gets_a_line_that_is_rewritten,
-          the_same_seed_gives_the_same_file, eval_finds_what_train_said, failures_say_what_failed,
-          a_reader_that_leaves_ends_the_run, data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
+TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, the_same_seed_gives_the_same_file,
+          eval_finds_what_train_said, failures_say_what_failed, a_reader_that_leaves_ends_the_run,
+          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
