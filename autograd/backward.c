@@ -115,6 +115,7 @@ static tread_status backward(tread_tape *tape, tread_tensor *y, const tread_tens
 }
 
 tread_status tread_backward(tread_tape *tape, tread_tensor *loss) {
+    TREAD_REFUSE_NULL("backward", tape);
     if (tape->status != TREAD_OK)
         return tread_tape_repeat_error(tape);
     if (loss == NULL)
@@ -144,6 +145,7 @@ static tread_status check_seed(const tread_tensor *y, const tread_tensor *grad) 
 }
 
 tread_status tread_backward_from(tread_tape *tape, tread_tensor *y, const tread_tensor *grad) {
+    TREAD_REFUSE_NULL("backward from", tape);
     if (tape->status != TREAD_OK)
         return tread_tape_repeat_error(tape);
     tread_status status = check_seed(y, grad);
@@ -155,6 +157,8 @@ tread_status tread_backward_from(tread_tape *tape, tread_tensor *y, const tread_
 }
 
 tread_tensor *tread_tape_grad(tread_tape *tape, const tread_tensor *x) {
+    if (tape == NULL)
+        return NULL;
     if (x == NULL || x->tape != tape || x->generation != tape->generation)
         return NULL;
     tread_node_private *own = tread_tape_node(tape, (size_t)x->node);

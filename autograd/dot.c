@@ -35,6 +35,7 @@ static void write_input(const tread_tape *tape, FILE *file, size_t index, int in
 }
 
 tread_status tread_tape_write_dot(const tread_tape *tape, FILE *file) {
+    TREAD_REFUSE_NULL("tape write dot", tape);
     char shape[TREAD_SHAPE_TEXT];
     errno = 0;
     fprintf(file,

@@ -35,18 +35,24 @@ void tread_tape_destroy(tread_tape *tape) {
 }
 
 void tread_tape_reset(tread_tape *tape) {
+    if (tape == NULL)
+        return;
     tape->generation++;
     tape->length = 0;
     tape->status = TREAD_OK;
     tape->error[0] = '\0';
 }
 
-tread_status tread_tape_status(const tread_tape *tape) { return tape->status; }
-const char *tread_tape_error(const tread_tape *tape) { return tape->error; }
-size_t tread_tape_length(const tread_tape *tape) { return tape->length; }
-tread_context *tread_tape_context(const tread_tape *tape) { return tape->given; }
-tread_rng tread_tape_rng(const tread_tape *tape) { return tape->rng; }
-void tread_tape_set_rng(tread_tape *tape, tread_rng rng) { tape->rng = rng; }
+tread_status tread_tape_status(const tread_tape *tape) { return tape != NULL ? tape->status : TREAD_ERROR_ARGUMENT; }
+const char *tread_tape_error(const tread_tape *tape) { return tape != NULL ? tape->error : "the tape is NULL"; }
+size_t tread_tape_length(const tread_tape *tape) { return tape != NULL ? tape->length : 0; }
+tread_context *tread_tape_context(const tread_tape *tape) { return tape != NULL ? tape->given : NULL; }
+tread_rng tread_tape_rng(const tread_tape *tape) { return tape != NULL ? tape->rng : (tread_rng){0}; }
+void tread_tape_set_rng(tread_tape *tape, tread_rng rng) {
+    if (tape == NULL)
+        return;
+    tape->rng = rng;
+}
 
 tread_status tread_tape_note(tread_tape *tape, tread_status status) {
     if (tape->status == TREAD_OK) {
@@ -61,14 +67,16 @@ tread_status tread_tape_note(tread_tape *tape, tread_status status) {
 tread_status tread_tape_repeat_error(const tread_tape *tape) { return tread_fail(tape->status, "%s", tape->error); }
 
 tread_tensor *tread_tape_fail(tread_tape *tape, tread_status status, const char *format, ...) {
-    if (tape->status != TREAD_OK)
-        return NULL;
     char text[sizeof tape->error];
+    if (tape != NULL && tape->status != TREAD_OK)
+        return NULL;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    (void)tread_tape_note(tape, tread_fail(status, "%s", text));
+    (void)tread_fail(status, "%s", text);
+    if (tape != NULL)
+        (void)tread_tape_note(tape, status);
     return NULL;
 }
 
@@ -158,6 +166,8 @@ static tread_status apply(tread_tape *tape, const tread_op *op, tread_tensor *co
 tread_tensor *tread_tape_apply(tread_tape *tape, const tread_op *op, tread_tensor *const *inputs, int n_inputs,
                                const tread_attributes *attributes) {
     static const tread_attributes none;
+    if (tape == NULL)
+        return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: the tape is NULL", op->name);
     if (tape->status != TREAD_OK)
         return NULL;
     tread_tensor *output = NULL;

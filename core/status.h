@@ -11,6 +11,13 @@ tread_status tread_fail_prefix(tread_status status, const char *format, ...) __a
 /* tread_fail for functions that return a pointer. */
 #define tread_fail_null(...) ((void)tread_fail(__VA_ARGS__), NULL)
 
+/* For functions that return a status: the handle `object` must be there. */
+#define TREAD_REFUSE_NULL(call, object)                                                                                \
+    do {                                                                                                               \
+        if ((object) == NULL)                                                                                          \
+            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the " #object " is NULL", call);                              \
+    } while (0)
+
 /* Hands a failure on. */
 #define TREAD_TRY(expression)                                                                                          \
     do {                                                                                                               \

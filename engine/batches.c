@@ -159,6 +159,8 @@ static void ensure_order(tread_batches *batches) {
 }
 
 bool tread_batches_next(tread_batches *batches, tread_batch *ret_batch) {
+    if (batches == NULL)
+        return false;
     if (batches->index >= batches->count) {
         batches->epoch++;
         batches->index = 0;
@@ -183,9 +185,13 @@ bool tread_batches_sample(tread_batches *batches, bool last, tread_batch *ret_ba
     return true;
 }
 
-tread_status tread_batches_status(const tread_batches *batches) { return batches->status; }
+tread_status tread_batches_status(const tread_batches *batches) {
+    TREAD_REFUSE_NULL("batches status", batches);
+    return batches->status;
+}
 
 tread_status tread_batches_seek(tread_batches *batches, int64_t epoch, int64_t index) {
+    TREAD_REFUSE_NULL("batches seek", batches);
     if (epoch < 0)
         return tread_fail(TREAD_ERROR_ARGUMENT, "batches: epoch %lld is below 0", (long long)epoch);
     if (index < 0 || index > batches->count)
@@ -205,9 +211,13 @@ void tread_batches_position(const tread_batches *batches, int64_t *ret_epoch, in
     *ret_index = batches->index;
 }
 
-int64_t tread_batches_count(const tread_batches *batches) { return batches->count; }
+int64_t tread_batches_count(const tread_batches *batches) { return batches != NULL ? batches->count : 0; }
 int64_t tread_batches_samples(const tread_batches *batches) {
+    if (batches == NULL)
+        return 0;
     return (batches->count - (batches->last.count > 0)) * batches->full.count + batches->last.count;
 }
-int64_t tread_batches_batch_size(const tread_batches *batches) { return batches->full.count; }
-const tread_dataset *tread_batches_dataset(const tread_batches *batches) { return batches->dataset; }
+int64_t tread_batches_batch_size(const tread_batches *batches) { return batches != NULL ? batches->full.count : 0; }
+const tread_dataset *tread_batches_dataset(const tread_batches *batches) {
+    return batches != NULL ? batches->dataset : NULL;
+}

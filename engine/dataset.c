@@ -123,13 +123,14 @@ void tread_dataset_destroy(tread_dataset *dataset) {
     tread_free(dataset);
 }
 
-int64_t tread_dataset_count(const tread_dataset *dataset) { return dataset->n; }
-int64_t tread_dataset_features(const tread_dataset *dataset) { return dataset->features; }
-int tread_dataset_classes(const tread_dataset *dataset) { return dataset->classes; }
-const tread_tensor *tread_dataset_x(const tread_dataset *dataset) { return dataset->x; }
-const tread_tensor *tread_dataset_y(const tread_dataset *dataset) { return dataset->y; }
+int64_t tread_dataset_count(const tread_dataset *dataset) { return dataset != NULL ? dataset->n : 0; }
+int64_t tread_dataset_features(const tread_dataset *dataset) { return dataset != NULL ? dataset->features : 0; }
+int tread_dataset_classes(const tread_dataset *dataset) { return dataset != NULL ? dataset->classes : 0; }
+const tread_tensor *tread_dataset_x(const tread_dataset *dataset) { return dataset != NULL ? dataset->x : NULL; }
+const tread_tensor *tread_dataset_y(const tread_dataset *dataset) { return dataset != NULL ? dataset->y : NULL; }
 
 tread_status tread_dataset_normalize(tread_dataset *dataset, double mean, double std) {
+    TREAD_REFUSE_NULL("dataset normalize", dataset);
     if (!isfinite(mean))
         return tread_fail(TREAD_ERROR_ARGUMENT, "data set: mean = %g is not finite", mean);
     if (!(std > 0) || !isfinite(std))

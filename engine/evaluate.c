@@ -66,6 +66,7 @@ static tread_status add_all(tread_trainer *trainer, tread_batches *batches, eval
 }
 
 tread_status tread_trainer_evaluate(tread_trainer *trainer, tread_batches *batches, tread_evaluation *ret_evaluation) {
+    TREAD_REFUSE_NULL("trainer evaluate", trainer);
     evaluation_sums sums = {0};
     evaluation_mode before;
     int64_t epoch, index;

@@ -114,6 +114,7 @@ void tread_trainer_destroy(tread_trainer *trainer) {
 }
 
 tread_status tread_trainer_add_callbacks(tread_trainer *trainer, const tread_callbacks *callbacks) {
+    TREAD_REFUSE_NULL("trainer add callbacks", trainer);
     if (trainer->running)
         return tread_fail(TREAD_ERROR_STATE, "trainer: callbacks cannot be added while it runs");
     tread_callbacks known = tread_callbacks_defaults();
@@ -128,13 +129,22 @@ tread_status tread_trainer_add_callbacks(tread_trainer *trainer, const tread_cal
     return TREAD_OK;
 }
 
-const tread_train_result *tread_trainer_result(const tread_trainer *trainer) { return &trainer->result; }
+const tread_train_result *tread_trainer_result(const tread_trainer *trainer) {
+    return trainer != NULL ? &trainer->result : NULL;
+}
 
 /* A lock-free atomic: both a signal handler and another thread may store it. */
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2, "stop requests need a lock-free int");
-void tread_trainer_request_stop(tread_trainer *trainer) { atomic_store(&trainer->stop_requested, 1); }
+void tread_trainer_request_stop(tread_trainer *trainer) {
+    if (trainer != NULL)
+        atomic_store(&trainer->stop_requested, 1);
+}
 
-tread_tape *tread_trainer_tape(const tread_trainer *trainer) { return trainer->tape; }
-tread_module *tread_trainer_model(const tread_trainer *trainer) { return trainer->options.model; }
-tread_optimizer *tread_trainer_optimizer(const tread_trainer *trainer) { return trainer->options.optimizer; }
-tread_context *tread_trainer_context(const tread_trainer *trainer) { return trainer->context; }
+tread_tape *tread_trainer_tape(const tread_trainer *trainer) { return trainer != NULL ? trainer->tape : NULL; }
+tread_module *tread_trainer_model(const tread_trainer *trainer) {
+    return trainer != NULL ? trainer->options.model : NULL;
+}
+tread_optimizer *tread_trainer_optimizer(const tread_trainer *trainer) {
+    return trainer != NULL ? trainer->options.optimizer : NULL;
+}
+tread_context *tread_trainer_context(const tread_trainer *trainer) { return trainer != NULL ? trainer->context : NULL; }

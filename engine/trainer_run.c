@@ -144,6 +144,7 @@ static void train_end(tread_trainer *trainer) {
 }
 
 tread_status tread_trainer_run(tread_trainer *trainer) {
+    TREAD_REFUSE_NULL("trainer run", trainer);
     if (trainer->running)
         return tread_fail(TREAD_ERROR_STATE, "trainer: it runs already; a callback cannot run it again");
     if (trainer->options.optimizer == NULL || trainer->options.train == NULL)

@@ -58,6 +58,7 @@ static void clear_gradients(const tread_trainer *trainer) {
 }
 
 tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *batch, double *ret_loss) {
+    TREAD_REFUSE_NULL("trainer closure", trainer);
     tread_tensor *output = NULL, *loss = NULL;
     double value;
     clear_gradients(trainer);

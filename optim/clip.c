@@ -61,6 +61,7 @@ static tread_status read_options(const tread_clip_options *options, const char *
 
 tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
                                        double *ret_norms) {
+    TREAD_REFUSE_NULL("optimizer clip grad", optimizer);
     tread_clip_options o;
     TREAD_TRY(read_options(options, "clip_grad", &o));
     settle(optimizer);
@@ -94,6 +95,7 @@ tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_c
 
 tread_status tread_optimizer_clip_grad_norm(tread_optimizer *optimizer, double max_norm, double norm_type,
                                             const tread_clip_options *options, double *ret_norm) {
+    TREAD_REFUSE_NULL("optimizer clip grad norm", optimizer);
     tread_clip_options o;
     TREAD_TRY(read_options(options, "clip_grad_norm", &o));
     TREAD_TRY(check_request("clip_grad_norm", max_norm, norm_type, o.nonfinite));

@@ -119,12 +119,14 @@ static tread_status check_group(const tread_optimizer *optimizer, size_t group) 
 }
 
 tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field, double *ret_value) {
+    TREAD_REFUSE_NULL("optimizer get", optimizer);
     TREAD_TRY(check_group(optimizer, group));
     return tread_fields_get(&optimizer->type->table, optimizer->groups[group].options, field, ret_value);
 }
 
 tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field, char *ret_text,
                                       size_t size) {
+    TREAD_REFUSE_NULL("optimizer get text", optimizer);
     TREAD_TRY(check_group(optimizer, group));
     const tread_field *found = tread_fields_find(&optimizer->type->table, field);
     if (found == NULL)
@@ -140,6 +142,8 @@ tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t g
 }
 
 double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group) {
+    if (optimizer == NULL)
+        return NAN;
     return group < optimizer->n_groups ? *(double *)tread_group_option(optimizer, &optimizer->groups[group], "lr")
                                        : NAN;
 }
@@ -185,9 +189,11 @@ static tread_status set(tread_optimizer *optimizer, size_t group, const assignme
 }
 
 tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value) {
+    TREAD_REFUSE_NULL("optimizer set", optimizer);
     return set(optimizer, group, &(assignment){field, value, NULL});
 }
 
 tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size_t group, const char *field, const char *text) {
+    TREAD_REFUSE_NULL("optimizer set text", optimizer);
     return set(optimizer, group, &(assignment){field, 0, text});
 }

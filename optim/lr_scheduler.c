@@ -169,6 +169,7 @@ static tread_status step(tread_lr_scheduler *scheduler, double metric) {
 }
 
 tread_status tread_lr_scheduler_step(tread_lr_scheduler *scheduler) {
+    TREAD_REFUSE_NULL("lr scheduler step", scheduler);
     if (scheduler->type->lr_on_metric != NULL)
         return tread_fail(TREAD_ERROR_STATE, "%s: a step needs a metric; call tread_lr_scheduler_step_metric",
                           name_of(scheduler));
@@ -176,21 +177,32 @@ tread_status tread_lr_scheduler_step(tread_lr_scheduler *scheduler) {
 }
 
 tread_status tread_lr_scheduler_step_metric(tread_lr_scheduler *scheduler, double metric) {
+    TREAD_REFUSE_NULL("lr scheduler step metric", scheduler);
     return step(scheduler, metric);
 }
 
 bool tread_lr_scheduler_needs_metric(const tread_lr_scheduler *scheduler) {
+    if (scheduler == NULL)
+        return false;
     return scheduler->type->lr_on_metric != NULL;
 }
 
 double tread_lr_scheduler_get_last_lr(const tread_lr_scheduler *scheduler, size_t group) {
+    if (scheduler == NULL)
+        return NAN;
     return group < scheduler->n_lrs ? scheduler->lrs[group] : NAN;
 }
 
-int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler) { return scheduler->last_step; }
+int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler) {
+    return scheduler != NULL ? scheduler->last_step : -1;
+}
 
 double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t at) {
+    if (scheduler == NULL)
+        return NAN;
     return scheduler->type->lr != NULL && at >= 0 ? scheduler->type->lr(scheduler->options, base_lr, at, 0) : NAN;
 }
 
-const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler) { return name_of(scheduler); }
+const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler) {
+    return scheduler != NULL ? name_of(scheduler) : NULL;
+}

@@ -39,6 +39,8 @@ static tread_status fill(const tread_lr_scheduler *scheduler, tread_state *root)
 }
 
 tread_state *tread_lr_scheduler_state_dict(const tread_lr_scheduler *scheduler) {
+    if (scheduler == NULL)
+        return tread_fail_null(TREAD_ERROR_ARGUMENT, "lr scheduler state dict: the scheduler is NULL");
     tread_state *root = tread_state_create();
     if (root != NULL && fill(scheduler, root) != TREAD_OK) {
         tread_state_destroy(root);
@@ -137,6 +139,8 @@ static tread_status load(tread_lr_scheduler *scheduler, const tread_state *state
 }
 
 tread_status tread_lr_scheduler_load_state_dict(tread_lr_scheduler *scheduler, const tread_state *state) {
+    TREAD_REFUSE_NULL("lr scheduler load state dict", scheduler);
+    TREAD_REFUSE_NULL("lr scheduler load state dict", state);
     TREAD_TRY(tread_lr_scheduler_check_optimizer(scheduler));
     if (state == NULL)
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the state is NULL", scheduler->type->table.name);

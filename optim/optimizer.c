@@ -215,6 +215,7 @@ void tread_optimizer_destroy(tread_optimizer *optimizer) {
 
 tread_status tread_optimizer_add_param_group(tread_optimizer *optimizer, tread_parameter_list params,
                                              const void *options) {
+    TREAD_REFUSE_NULL("optimizer add param group", optimizer);
     void *own;
     TREAD_TRY(tread_fields_clone(&optimizer->type->table, options != NULL ? options : optimizer->defaults, &own));
     return add_group(optimizer, params, own);
@@ -222,6 +223,7 @@ tread_status tread_optimizer_add_param_group(tread_optimizer *optimizer, tread_p
 
 tread_status tread_optimizer_add_param_group_spec(tread_optimizer *optimizer, tread_parameter_list params,
                                                   const char *spec) {
+    TREAD_REFUSE_NULL("optimizer add param group spec", optimizer);
     const tread_field_table *table = &optimizer->type->table;
     void *own;
     TREAD_TRY(tread_fields_clone(table, optimizer->defaults, &own));
@@ -233,13 +235,21 @@ tread_status tread_optimizer_add_param_group_spec(tread_optimizer *optimizer, tr
     return add_group(optimizer, params, own);
 }
 
-size_t tread_optimizer_group_count(const tread_optimizer *optimizer) { return optimizer->n_groups; }
+size_t tread_optimizer_group_count(const tread_optimizer *optimizer) {
+    return optimizer != NULL ? optimizer->n_groups : 0;
+}
 
 tread_parameter_list tread_optimizer_group_params(const tread_optimizer *optimizer, size_t group) {
+    if (optimizer == NULL)
+        return (tread_parameter_list){NULL, 0};
     if (group >= optimizer->n_groups)
         return (tread_parameter_list){NULL, 0};
     return (tread_parameter_list){optimizer->groups[group].params, optimizer->groups[group].count};
 }
 
-const char *tread_optimizer_name(const tread_optimizer *optimizer) { return optimizer->type->table.name; }
-bool tread_optimizer_support_sparse(const tread_optimizer *optimizer) { return optimizer->type->support_sparse; }
+const char *tread_optimizer_name(const tread_optimizer *optimizer) {
+    return optimizer != NULL ? optimizer->type->table.name : NULL;
+}
+bool tread_optimizer_support_sparse(const tread_optimizer *optimizer) {
+    return optimizer != NULL ? optimizer->type->support_sparse : false;
+}

@@ -26,6 +26,7 @@ static void print_group(const tread_optimizer *optimizer, size_t g, FILE *file) 
 }
 
 tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file) {
+    TREAD_REFUSE_NULL("optimizer print", optimizer);
     int64_t n_values = 0, n_state = 0;
     for (size_t i = 0; i < optimizer->n_items; i++)
         n_values += optimizer->items[i].n;

@@ -90,6 +90,8 @@ static tread_status fill(const tread_optimizer *optimizer, tread_state *root) {
 }
 
 tread_state *tread_optimizer_state_dict(const tread_optimizer *optimizer) {
+    if (optimizer == NULL)
+        return tread_fail_null(TREAD_ERROR_ARGUMENT, "optimizer state dict: the optimizer is NULL");
     tread_state *root = tread_state_create();
     if (root != NULL && fill(optimizer, root) != TREAD_OK) {
         tread_state_destroy(root);
@@ -304,6 +306,8 @@ static void take_all(tread_optimizer *optimizer, const tread_state *root) {
 }
 
 tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const tread_state *state) {
+    TREAD_REFUSE_NULL("optimizer load state dict", optimizer);
+    TREAD_REFUSE_NULL("optimizer load state dict", state);
     const tread_optimizer_type *type = optimizer->type;
     if (state == NULL)
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the state is NULL", type->table.name);

@@ -238,6 +238,7 @@ static void apply(tread_optimizer *optimizer) {
 }
 
 tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure) {
+    TREAD_REFUSE_NULL("optimizer step", optimizer);
     const tread_optimizer_type *type = optimizer->type;
     if (optimizer->evaluating)
         return tread_fail(TREAD_ERROR_STATE, "%s: a step in evaluation mode; call tread_optimizer_set_training first",
@@ -264,9 +265,13 @@ tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *clo
     return TREAD_OK;
 }
 
-bool tread_optimizer_step_skipped(const tread_optimizer *optimizer) { return optimizer->skipped; }
+bool tread_optimizer_step_skipped(const tread_optimizer *optimizer) {
+    return optimizer != NULL ? optimizer->skipped : false;
+}
 
 void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none) {
+    if (optimizer == NULL)
+        return;
     for (size_t i = 0; i < optimizer->n_items; i++)
         tread_tensor_zero_grad(&optimizer->items[i].parameter->tensor, set_to_none);
     for (size_t g = 0; g < optimizer->n_groups; g++)
@@ -280,6 +285,7 @@ void tread_optimizer_touch(tread_optimizer *optimizer) {
 
 /* Parameters that were never updated are the same in both modes. */
 tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool training) {
+    TREAD_REFUSE_NULL("optimizer set training", optimizer);
     if (optimizer->type->set_training == NULL || optimizer->evaluating != training)
         return TREAD_OK;
     planner p = {.optimizer = optimizer};

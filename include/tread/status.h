@@ -2,8 +2,11 @@
  *
  * A function that can fail returns a tread_status, or a pointer that is NULL on failure. Each public call that
  * fails also leaves one sentence with the names and numbers in tread_last_error(), per thread; a call that
- * succeeds leaves the sentence alone. Outputs are untouched on failure. Nothing in the library prints, exits
- * or aborts. */
+ * succeeds leaves the sentence alone, and so does an operation on a tape that has failed before (tape.h). Outputs are
+ * untouched on failure. Nothing in the library prints, exits or aborts.
+ *
+ * A handle that is NULL, because making it failed, is TREAD_ERROR_ARGUMENT in a call that can fail; getters give 0,
+ * false, NULL or NaN for it, and calls that return nothing do nothing. */
 #ifndef TREAD_STATUS_H
 #define TREAD_STATUS_H
 
