@@ -19,7 +19,12 @@ static tread_action show_epoch(void *data, tread_trainer *trainer, const tread_e
 }
 
 int main(int argc, char **argv) {
-    char folder[4096];
+    char folder[4096], *end = NULL;
+    long epochs = argc > 1 ? strtol(argv[1], &end, 10) : 5;
+    if (end != NULL && (end == argv[1] || *end != '\0' || epochs < 0)) {
+        fprintf(stderr, "%s: the number of epochs is %s, expected a whole number from 0\n", argv[0], argv[1]);
+        return EXIT_FAILURE;
+    }
     tread_dataset *train, *test;
     if (tread_data_locate(argc > 2 ? argv[2] : NULL, folder, sizeof folder) != TREAD_OK ||
         tread_mnist_load(NULL, folder, &train, &test) != TREAD_OK)
@@ -52,7 +57,7 @@ int main(int argc, char **argv) {
     options.optimizer = optimizer;
     options.train = train_batches;
     options.test = test_batches;
-    options.epochs = argc > 1 ? atoi(argv[1]) : 5;
+    options.epochs = epochs;
     options.callbacks = &callbacks;
     tread_trainer *trainer = tread_trainer_create(NULL, &options);
     if (trainer == NULL || tread_trainer_run(trainer) != TREAD_OK)

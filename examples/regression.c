@@ -1,6 +1,6 @@
 /* Fits a curve through points of which some are far off, with a loss of its own: sqrt(1 + d^2) - 1, which is d^2 / 2
- * for small d and |d| for large ones, so that the strays pull little. cc regression.c $(pkg-config --cflags --libs
- * tread) -lm && ./a.out */
+ * for small d and |d| for large ones, so that the strays pull little.
+ * cc regression.c $(pkg-config --cflags --libs tread) -lm && ./a.out */
 #include <math.h>
 #include <stdio.h>
 #include <tread/tread.h>
@@ -43,6 +43,8 @@ int main(void) {
     tread_trainer_options o = tread_trainer_defaults();
     o.model = net;
     o.optimizer = tread_optimizer_from_spec(NULL, tread_module_parameters(net), "adam:lr=0.01");
+    if (o.optimizer == NULL)
+        return fail();
     o.train = batches;
     o.epochs = 100;
     o.loss = robust_loss;

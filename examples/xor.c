@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <tread/tread.h>
 
+static int fail(void) { return fprintf(stderr, "%s\n", tread_last_error()), 1; }
+
 int main(void) {
     static float points[] = {0, 0, 0, 1, 1, 0, 1, 1}, answers[] = {0, 1, 1, 0};
     tread_tensor *x = tread_tensor_wrap(TREAD_FLOAT32, 2, (const int64_t[]){4, 2}, points);
@@ -10,20 +12,20 @@ int main(void) {
     tread_module *net =
         tread_sequential(NULL, TREAD_LAYERS(tread_linear_layer(NULL, 2, 8, true), tread_tanh_layer(NULL),
                                             tread_linear_layer(NULL, 8, 1, true)));
-    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, tread_module_parameters(net), "adam:lr=0.05");
     tread_tape *tape = tread_tape_create(NULL);
-    int wrong = 0, step = 0;
-
-    for (; step < 500; step++) {
+    tread_optimizer *optimizer =
+        net == NULL ? NULL : tread_optimizer_from_spec(NULL, tread_module_parameters(net), "adam:lr=0.05");
+    if (x == NULL || target == NULL || tape == NULL || optimizer == NULL)
+        return fail();
+    for (int step = 0; step < 500; step++) {
         tread_tape_reset(tape);
         logits = tread_forward(net, tape, x);                             /* (4, 1) */
         tread_tensor *loss = tread_bce_with_logits(tape, logits, target); /* scalar */
-        if (tread_backward(tape, loss) != TREAD_OK || tread_optimizer_step(optimizer, NULL) != TREAD_OK) {
-            fprintf(stderr, "%s\n", tread_last_error());
-            return 1;
-        }
+        if (tread_backward(tape, loss) != TREAD_OK || tread_optimizer_step(optimizer, NULL) != TREAD_OK)
+            return fail();
         tread_optimizer_zero_grad(optimizer, false);
     }
+    int wrong = 0;
     for (int i = 0; i < 4; i++) {
         float logit = tread_tensor_float(logits)[i]; /* above 0: more likely 1 than 0 */
         printf("%g xor %g is %d\n", points[2 * i], points[2 * i + 1], logit > 0);
