@@ -6,8 +6,8 @@
 #include "core/memory.h"
 
 #define PANEL_BYTES (4 << 20) /* a pass packs at most about this much of B: a share of the last cache */
-#define PACK_GRAIN 8192       /* elements copied in about 2 us */
-#define MULTIPLY_GRAIN 65536  /* products done in about 2 us */
+#define PACK_GRAIN 16384      /* elements worth a fork: some 2 us */
+#define MULTIPLY_GRAIN 131072 /* multiplications worth a fork: 2 to 4 us */
 
 typedef struct ref_plan {
     const tread_ref_kernel *kernel;

@@ -1,7 +1,8 @@
 /* Times the matrix products of two small networks by both back-ends:
  *     bench_gemm [THREADS [ROUNDS]]
- * At 1 to THREADS threads, each back-end; the variants of a product alternate within a round, and the figure is the
- * median over rounds, since other programs disturb. Set GOMP_SPINCOUNT=1000 on a shared machine. */
+ * At 1 to THREADS threads, each back-end; the variants of a product alternate within a round, and the figures are the
+ * median over rounds and the least, which is what a busy machine still shows of a quiet one. Set GOMP_SPINCOUNT=1000 on
+ * a shared machine. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,9 +73,9 @@ static void bench(const char *name, tread_gemm_shape shape, variant *variants, i
     for (int v = 0; v < n_variants; v++) {
         qsort(variants[v].seconds, (size_t)rounds, sizeof(double), compare);
         double median = variants[v].seconds[rounds / 2], flops = 2.0 * (double)(shape.m * shape.n * shape.k);
-        printf("%-14s %5d %4d %4d  %-6s %7d %9.1f %8.1f  %s\n", name, (int)shape.m, (int)shape.n, (int)shape.k,
+        printf("%-14s %5d %4d %4d  %-6s %7d %9.1f %8.1f %9.1f  %s\n", name, (int)shape.m, (int)shape.n, (int)shape.k,
                variants[v].backend, variants[v].threads, 1e6 * median, 1e-9 * flops / median,
-               tread_gemm_implementation(gemms[v]));
+               1e6 * variants[v].seconds[0], tread_gemm_implementation(gemms[v]));
         tread_gemm_destroy(gemms[v]);
     }
     float *arrays[] = {a, b, bias, c};
@@ -120,9 +121,10 @@ int main(int argc, char **argv) {
             if (variants[n++].context == NULL)
                 check(TREAD_ERROR_MEMORY);
         }
-    printf("oneDNN %s, isa %s\n%-14s %5s %4s %4s  %-6s %7s %9s %8s\n",
+    printf("oneDNN %s, isa %s\n%-14s %5s %4s %4s  %-6s %7s %9s %8s %9s\n",
            tread_dnn_version() == NULL ? "absent" : tread_dnn_version(),
-           tread_dnn_isa() == NULL ? "-" : tread_dnn_isa(), "product", "m", "n", "k", "by", "threads", "us", "GFLOP/s");
+           tread_dnn_isa() == NULL ? "-" : tread_dnn_isa(), "product", "m", "n", "k", "by", "threads", "us", "GFLOP/s",
+           "least us");
     static const int64_t a[] = {784, 128, 10}, b[] = {784, 512, 256, 10}, a_batches[] = {32, 128},
                          b_batches[] = {64, 256, 1024};
     for (int i = 0; i < 2; i++)
