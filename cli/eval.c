@@ -21,7 +21,7 @@ static const cli_option options_table[] = {
     {.name = "weights",
      .value = "FILE",
      .doc = "what `tread train --weights` wrote; must be given",
-     .kind = CLI_TEXT,
+     .kind = CLI_FILE,
      .offset = offsetof(eval_options, weights)},
     CLI_SETUP_OPTIONS(eval_options, setup),
     {.name = "set",
@@ -52,6 +52,7 @@ static bool run(evaluation *e) {
     const eval_options *o = e->options;
     tread_weights_report report;
     tread_evaluation result;
+    CLI_TRY(cli_setup_context(&e->setup, &o->setup) == TREAD_OK);
     CLI_TRY(cli_setup_open(&e->setup, &o->setup) == TREAD_OK);
     CLI_TRY(tread_weights_load(tread_module_parameters(e->setup.model), o->weights, &report) == TREAD_OK);
     const tread_dataset *set = o->set == 0 ? e->setup.test : e->setup.train;
@@ -65,7 +66,7 @@ static bool run(evaluation *e) {
         fprintf(stderr, "tread eval: %s has %" PRId64 " weights that are not finite\n", o->weights,
                 report.n_not_finite);
     printf("%s of %s with %s (%s)\n", set_names[o->set], e->setup.folder, o->weights, e->setup.description);
-    printf("%" PRId64 " samples, loss %.6f, accuracy %.2f %%, %.2f s\n", result.samples, result.loss,
+    printf("%" PRId64 " samples, loss %.6f, accuracy %.2f %%, %.2f s\n", result.samples, cli_unsigned_nan(result.loss),
            100 * result.metric, result.seconds);
     return cli_flush_output();
 }

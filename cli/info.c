@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/setup.h"
 
 typedef struct info_options {
     int64_t threads;
@@ -45,7 +46,7 @@ static void print_cpu(const tread_system_info *info) {
 
 static void print_info(const tread_system_info *info) {
     printf("%-16s %s\n", "version", info->version);
-    printf("%-16s %d (%s)\n", "threads", info->threads, info->threads_reason);
+    printf("%-16s %d (%s)\n", "threads", info->threads, cli_threads_reason(info->threads_reason));
     printf("%-16s %s of %s\n", "instruction set", info->isa, info->isa_best);
     printf("%-16s %s\n", "back-end", info->backend_name);
     if (info->onednn_version != NULL)

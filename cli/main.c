@@ -17,7 +17,9 @@ static void print_usage(FILE *file) {
     fprintf(file, "usage: tread SUBCOMMAND [options]\n\nTrains small networks on the CPU.\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(file, "\n  --version   print the version\n  --help      print this; each subcommand has its own --help\n");
+    fprintf(file,
+            "\n  --version   print the version\n  --help      print this; each subcommand has its own --help\n\n"
+            "Exit codes: 0 done (also after a first Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.\n");
 }
 
 /* GNU OpenMP's waiting threads spin for so long that a busy neighbour stretches every parallel region; its environment
@@ -35,7 +37,13 @@ static int run(int argc, char **argv) {
         print_usage(stderr);
         return CLI_USAGE;
     }
-    const char *name = argv[1], *names[N_COMMANDS];
+    const char *name = argv[1], *names[N_COMMANDS + 2];
+    if (strcmp(name, "help") == 0 && argc > 2) { /* "help train" is "train --help" */
+        static char help[] = "--help";
+        name = argv[1] = argv[2];
+        argv[2] = help;
+        argc = 3;
+    }
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);
         return CLI_DONE;
@@ -49,7 +57,10 @@ static int run(int argc, char **argv) {
         if (strcmp(name, names[i]) == 0)
             return commands[i]->run(commands[i], argc - 1, argv + 1);
     }
-    fprintf(stderr, "tread: unknown subcommand %s%s\n\n", name, cli_hint(name, names, N_COMMANDS));
+    names[N_COMMANDS] = "--version";
+    names[N_COMMANDS + 1] = "--help";
+    fprintf(stderr, "tread: unknown %s %s%s\n\n", name[0] == '-' ? "option" : "subcommand", name,
+            cli_hint(name, names, N_COMMANDS + 2));
     print_usage(stderr);
     return CLI_USAGE;
 }

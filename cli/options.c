@@ -78,8 +78,13 @@ static bool store(const cli_command *command, const cli_option *option, const ch
     switch (option->kind) {
     case CLI_SWITCH: *(bool *)target = true; return true;
     case CLI_TEXT:
+    case CLI_FILE:
         if (*text == '\0')
             return cli_misuse(command, "--%s: the value is empty", option->name), false;
+        if (option->kind == CLI_FILE && *text == '-')
+            return cli_misuse(command, "--%s: %s begins with a dash; a file of that name is ./%s", option->name, text,
+                              text),
+                   false;
         *(const char **)target = text;
         return true;
     case CLI_INTEGER:
@@ -132,6 +137,7 @@ static const cli_option *find(const cli_command *command, const char *name, size
 }
 
 bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_options, int *ret_exit) {
+    bool given[MAX_OPTIONS] = {false};
     *ret_exit = CLI_USAGE;
     for (size_t i = 0; i < command->n_options; i++)
         if (command->options[i].initial != NULL &&
@@ -151,6 +157,10 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
         const cli_option *option = find(command, name, length);
         if (option == NULL)
             return misuse_unknown(command, argument), false;
+        bool *twice = &given[option - command->options];
+        if (*twice)
+            return cli_misuse(command, "--%s is given twice", option->name), false;
+        *twice = true;
         if (option->kind == CLI_SWITCH) {
             if (value != NULL)
                 return cli_misuse(command, "--%s takes no value", option->name), false;

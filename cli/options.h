@@ -24,6 +24,7 @@ typedef struct cli_sizes {
 typedef enum cli_kind {
     CLI_SWITCH,  /* bool; takes no value */
     CLI_TEXT,    /* const char * */
+    CLI_FILE,    /* const char *: the name of a file; does not begin with a dash */
     CLI_INTEGER, /* int64_t in low..high */
     CLI_SIZES,   /* cli_sizes: numbers in low..high with commas between, or "none" */
     CLI_CHOICE,  /* int: index of a name */

@@ -50,6 +50,8 @@ static void write_line(cli_progress *progress, const tread_step_info *step) {
     progress->shown = true;
 }
 
+double cli_unsigned_nan(double value) { return isnan(value) ? fabs(value) : value; }
+
 static tread_action on_step(void *data, tread_trainer *trainer, const tread_step_info *step) {
     (void)trainer;
     cli_progress *progress = data;
@@ -69,7 +71,7 @@ static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epo
     (void)trainer;
     cli_progress *progress = data;
     clear_line(progress);
-    printf("epoch %-3" PRId64 " train loss %.5f", m->epoch, m->train_loss);
+    printf("epoch %-3" PRId64 " train loss %.5f", m->epoch, cli_unsigned_nan(m->train_loss));
     if (!isnan(m->test_loss))
         printf("  test loss %.5f  test accuracy %.2f %%", m->test_loss, 100 * m->test_accuracy);
     printf("  lr %.3g  %.0f samples/s  %.1f s\n", m->lr, m->samples_per_second, m->seconds);

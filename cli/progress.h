@@ -22,4 +22,7 @@ tread_callbacks cli_progress_callbacks(cli_progress *progress);
 /* Writes out standard output; false, with the library's sentence set, where that fails (a closed pipe, a full disk). */
 bool cli_flush_output(void);
 
+/* The value as it is printed: printf writes the sign of a NaN too, which means nothing. */
+double cli_unsigned_nan(double value);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <tread/models.h>
 
 const char *const cli_model_names[] = {"mlp", NULL};
@@ -51,14 +52,20 @@ static tread_status open_model(cli_setup *setup, const cli_setup_options *option
     return TREAD_OK;
 }
 
-tread_status cli_setup_open(cli_setup *setup, const cli_setup_options *options) {
+const char *cli_threads_reason(const char *reason) {
+    return strcmp(reason, "context option") == 0 ? "--threads" : reason;
+}
+
+tread_status cli_setup_context(cli_setup *setup, const cli_setup_options *options) {
     tread_context_options o = tread_context_defaults();
     o.threads = (int)options->threads;
     o.seed = (uint64_t)options->seed;
     o.log = log_line;
     setup->context = tread_context_create(&o);
-    if (setup->context == NULL)
-        return TREAD_ERROR_ARGUMENT;
+    return setup->context != NULL ? TREAD_OK : TREAD_ERROR_ARGUMENT;
+}
+
+tread_status cli_setup_open(cli_setup *setup, const cli_setup_options *options) {
     tread_status status = tread_data_locate(options->data, setup->folder, sizeof setup->folder);
     if (status == TREAD_OK)
         status = tread_mnist_load(setup->context, setup->folder, &setup->train, &setup->test);

@@ -66,9 +66,14 @@ typedef struct cli_setup {
     char description[512]; /* "mlp 784-512-256-10, relu" */
 } cli_setup;
 
-/* Errors: the library's. What was made stays in setup (zeroed before) for cli_setup_close. */
+/* The context, then the rest. Errors: the library's. What was made stays in setup (zeroed before) for cli_setup_close.
+ */
+tread_status cli_setup_context(cli_setup *setup, const cli_setup_options *options);
 tread_status cli_setup_open(cli_setup *setup, const cli_setup_options *options);
 void cli_setup_close(cli_setup *setup);
+
+/* The library's reason for the number of threads, in the words of the command line. */
+const char *cli_threads_reason(const char *reason);
 
 /* Batches of one of the sets. NULL: the library's errors. */
 tread_batches *cli_setup_batches(const cli_setup *setup, const tread_dataset *dataset, int64_t batch_size,

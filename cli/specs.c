@@ -28,7 +28,8 @@ static bool check_name(const cli_command *command, const char *what, const char 
     return false;
 }
 
-bool cli_check_specs(const cli_command *command, const char *optimizer_spec, const char *scheduler_spec) {
+bool cli_check_specs(const cli_command *command, tread_context *context, const char *optimizer_spec,
+                     const char *scheduler_spec) {
     if (!check_name(command, "optimizer", optimizer_spec, tread_optimizer_type_name, tread_optimizer_type_count()) ||
         (scheduler_spec != NULL && !check_name(command, "scheduler", scheduler_spec, tread_lr_scheduler_type_name,
                                                tread_lr_scheduler_type_count())))
@@ -40,7 +41,7 @@ bool cli_check_specs(const cli_command *command, const char *optimizer_spec, con
     tread_lr_scheduler *scheduler = NULL;
     bool good = matrix != NULL;
     if (good) {
-        optimizer = tread_optimizer_from_spec(NULL, (tread_parameter_list){&matrix, 1}, optimizer_spec);
+        optimizer = tread_optimizer_from_spec(context, (tread_parameter_list){&matrix, 1}, optimizer_spec);
         good = optimizer != NULL;
     }
     if (good && scheduler_spec != NULL) {

@@ -2,9 +2,11 @@
 #ifndef TREAD_CLI_SPECS_H
 #define TREAD_CLI_SPECS_H
 
+#include <tread/context.h>
+
 #include "cli/options.h"
 
 /* False where one is refused; the reason is on standard error then. scheduler may be NULL. */
-bool cli_check_specs(const cli_command *command, const char *optimizer, const char *scheduler);
+bool cli_check_specs(const cli_command *command, tread_context *context, const char *optimizer, const char *scheduler);
 
 #endif

@@ -1,22 +1,19 @@
 /* tread train: trains a network and says how well it does. */
-#include <errno.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <tread/lr_scheduler.h>
 #include <tread/optimizer.h>
 #include <tread/trainer.h>
 #include <tread/version.h>
 #include <tread/weights.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
+#include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/setup.h"
 #include "cli/specs.h"
@@ -28,7 +25,7 @@ typedef struct train_options {
     int64_t epochs;
     const char *optimizer;
     const char *scheduler; /* NULL: a cosine over the whole run */
-    int schedule_every;    /* tread_schedule_every */
+    int schedule_every;    /* tread_schedule_every; -1: not given */
     const char *log;
     const char *weights;
 } train_options;
@@ -67,8 +64,7 @@ static const cli_option options_table[] = {
      .offset = offsetof(train_options, scheduler)},
     {.name = "schedule-every",
      .value = "WHAT",
-     .initial = "epoch",
-     .doc = "what --scheduler counts",
+     .doc = "what --scheduler counts [epoch]",
      .kind = CLI_CHOICE,
      .offset = offsetof(train_options, schedule_every),
      .names = every_names},
@@ -84,12 +80,12 @@ static const cli_option options_table[] = {
     {.name = "log",
      .value = "FILE.jsonl",
      .doc = "write a JSON object a line: one for each epoch",
-     .kind = CLI_TEXT,
+     .kind = CLI_FILE,
      .offset = offsetof(train_options, log)},
     {.name = "weights",
      .value = "FILE",
      .doc = "write the trained weights (safetensors)",
-     .kind = CLI_TEXT,
+     .kind = CLI_FILE,
      .offset = offsetof(train_options, weights)},
 };
 
@@ -104,20 +100,6 @@ typedef struct training {
     cli_log log;
 } training;
 
-/* Fails before the training where the file could not be written after it. */
-static tread_status check_weights_path(const char *path) {
-    char copy[4096];
-    struct stat file;
-    if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "--weights: the path has more than %zu bytes", sizeof copy - 1);
-    if (stat(path, &file) == 0 && S_ISDIR(file.st_mode))
-        return tread_fail(TREAD_ERROR_IO, "--weights: %s is a folder", path);
-    const char *folder = dirname(copy);
-    return access(folder, W_OK | X_OK) == 0
-               ? TREAD_OK
-               : tread_fail(TREAD_ERROR_IO, "--weights: no file can be made in %s: %s", folder, strerror(errno));
-}
-
 static tread_lr_scheduler *make_scheduler(const training *t) {
     const train_options *o = t->options;
     if (o->scheduler != NULL)
@@ -128,12 +110,18 @@ static tread_lr_scheduler *make_scheduler(const training *t) {
     return tread_cosine_decay_lr(t->optimizer, &cosine);
 }
 
+static tread_schedule_every every(const train_options *o) {
+    return o->scheduler == NULL      ? TREAD_EVERY_STEP
+           : o->schedule_every == -1 ? TREAD_EVERY_EPOCH
+                                     : (tread_schedule_every)o->schedule_every;
+}
+
 static bool has_scheduler(const train_options *o) { return o->scheduler == NULL || strcmp(o->scheduler, "none") != 0; }
 
 static bool prepare(training *t) {
     const train_options *o = t->options;
     if (o->weights != NULL)
-        CLI_TRY(check_weights_path(o->weights) == TREAD_OK);
+        CLI_TRY(cli_check_output("weights", o->weights) == TREAD_OK);
     CLI_TRY(cli_setup_open(&t->setup, &o->setup) == TREAD_OK);
     CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.train, o->setup.batch_size, true)) != NULL);
     CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.test, EVALUATION_BATCH, false)) != NULL);
@@ -148,7 +136,7 @@ static bool prepare(training *t) {
     to.test = t->test;
     to.epochs = o->epochs;
     to.scheduler = t->scheduler;
-    to.schedule_every = o->scheduler == NULL ? TREAD_EVERY_STEP : (tread_schedule_every)o->schedule_every;
+    to.schedule_every = every(o);
     CLI_TRY((t->trainer = tread_trainer_create(t->setup.context, &to)) != NULL);
     tread_callbacks progress = cli_progress_callbacks(&t->progress);
     CLI_TRY(tread_trainer_add_callbacks(t->trainer, &progress) == TREAD_OK);
@@ -185,19 +173,19 @@ static bool announce(training *t) {
     int threads = tread_context_threads(context);
     printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->setup.folder, n_train, n_test);
     printf("model  %s: %" PRId64 " parameters\n", t->setup.description, t->setup.parameters);
-    printf("plan   %s, scheduler %s, batch size %" PRId64 ", seed %" PRId64 ", %d thread%s (%s), %s\n", o->optimizer,
-           scheduler_text(t), o->setup.batch_size, o->setup.seed, threads, threads == 1 ? "" : "s",
-           tread_context_threads_reason(context), backend_name(context));
+    printf("plan   %s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64 ", %d thread%s (%s), %s\n",
+           o->optimizer, scheduler_text(t), t->scheduler != NULL ? " per " : "",
+           t->scheduler != NULL ? every_names[every(o)] : "", o->setup.batch_size, o->setup.seed, threads,
+           threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)), backend_name(context));
     CLI_TRY(cli_flush_output());
-    json_t *line =
-        json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event",
-                  "start", "version", tread_version(), "data", t->setup.folder, "train_samples", (json_int_t)n_train,
-                  "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
-                  sizes_json(&o->setup.hidden), "activation", cli_activation_names[o->setup.activation], "parameters",
-                  (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "scheduler", scheduler_text(t),
-                  "schedule_every", o->scheduler == NULL ? "step" : every_names[o->schedule_every], "epochs",
-                  (json_int_t)o->epochs, "batch_size", (json_int_t)o->setup.batch_size, "seed",
-                  (json_int_t)o->setup.seed, "threads", threads, "backend", backend_name(context));
+    json_t *line = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event", "start",
+        "version", tread_version(), "data", t->setup.folder, "train_samples", (json_int_t)n_train, "test_samples",
+        (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden", sizes_json(&o->setup.hidden),
+        "activation", cli_activation_names[o->setup.activation], "parameters", (json_int_t)t->setup.parameters,
+        "optimizer", o->optimizer, "scheduler", scheduler_text(t), "schedule_every", every_names[every(o)], "epochs",
+        (json_int_t)o->epochs, "batch_size", (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed,
+        "threads", threads, "backend", backend_name(context));
     return cli_log_write(&t->log, line) == TREAD_OK;
 }
 
@@ -213,14 +201,30 @@ static bool log_end(training *t, const char *error) {
            TREAD_OK;
 }
 
-static void print_result(const training *t) {
+/* Whether the weights are those of a step in the middle of an epoch, of which the history says nothing. */
+static bool ended_within_epoch(const training *t) {
     const tread_train_result *result = tread_trainer_result(t->trainer);
-    if (result->stop_reason != TREAD_STOP_EPOCHS)
+    return result->steps > result->epochs * tread_batches_count(t->train);
+}
+
+static bool print_result(const training *t) {
+    const tread_train_result *result = tread_trainer_result(t->trainer);
+    double accuracy = result->n_history > 0 ? result->history[result->n_history - 1].test_accuracy : NAN;
+    if (ended_within_epoch(t)) {
+        tread_evaluation now;
+        CLI_TRY(tread_trainer_evaluate(t->trainer, NULL, &now) == TREAD_OK);
+        accuracy = now.metric;
+        printf("ended  %s in epoch %" PRId64 " at step %" PRId64 "\n", tread_stop_reason_string(result->stop_reason),
+               result->epochs + 1, result->steps);
+    } else if (result->stop_reason != TREAD_STOP_EPOCHS) {
         printf("ended  %s\n", tread_stop_reason_string(result->stop_reason));
-    printf("done   %" PRId64 " epochs, %" PRId64 " steps in %.2f s", result->epochs, result->steps, result->seconds);
-    if (result->n_history > 0 && !isnan(result->history[result->n_history - 1].test_accuracy))
-        printf("; test accuracy %.2f %%", 100 * result->history[result->n_history - 1].test_accuracy);
+    }
+    printf("done   %" PRId64 " epoch%s, %" PRId64 " steps in %.2f s", result->epochs, result->epochs == 1 ? "" : "s",
+           result->steps, result->seconds);
+    if (!isnan(accuracy))
+        printf("; test accuracy %.2f %%", 100 * accuracy);
     putchar('\n');
+    return true;
 }
 
 static bool run(training *t) {
@@ -240,22 +244,29 @@ static bool run(training *t) {
     CLI_TRY(cli_log_close(&t->log) == TREAD_OK);
     if (t->options->weights != NULL)
         CLI_TRY(tread_weights_save(tread_module_parameters(t->setup.model), t->options->weights) == TREAD_OK);
-    print_result(t);
+    CLI_TRY(print_result(t));
     if (t->options->weights != NULL)
         printf("wrote  %s\n", t->options->weights);
     return cli_flush_output();
 }
 
 static int run_train(const cli_command *command, int argc, char **argv) {
-    train_options options = {.epochs = 0};
+    train_options options = {.schedule_every = -1};
     int code;
     if (!cli_parse(command, argc, argv, &options, &code))
         return code;
-    const char *scheduler = has_scheduler(&options) ? options.scheduler : NULL;
-    if (!cli_check_specs(command, options.optimizer, scheduler))
-        return CLI_USAGE;
+    if (options.schedule_every != -1 && (options.scheduler == NULL || !has_scheduler(&options)))
+        return cli_misuse(command, "--schedule-every says what --scheduler counts, and there is no --scheduler");
+    if (options.log != NULL && options.weights != NULL && cli_same_file(options.log, options.weights))
+        return cli_misuse(command, "--log and --weights name the same file: %s", options.weights);
     training t = {.options = &options};
-    code = run(&t) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
+    if (cli_setup_context(&t.setup, &options.setup) != TREAD_OK)
+        return cli_fail(command, "%s", tread_last_error());
+    if (!cli_check_specs(command, t.setup.context, options.optimizer,
+                         has_scheduler(&options) ? options.scheduler : NULL))
+        code = CLI_USAGE;
+    else
+        code = run(&t) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
     cli_log_close(&t.log);
     tread_trainer_destroy(t.trainer);
     tread_lr_scheduler_destroy(t.scheduler);
@@ -271,8 +282,9 @@ const cli_command cli_train = {
     .summary = "Trains a network on labelled images and says how well it does on the test set.",
     .usage = "[options]",
     .doc =
-        "Ctrl-C ends the training after the step that is under way, and writes the weights; once more ends at once.\n"
-        "Exit codes: 0 done, 1 failed, 2 wrong usage.",
+        "Ctrl-C or SIGTERM ends the training after the step that is under way, and writes the weights; once more ends\n"
+        "at once. Exit codes: 0 done (also after a first Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C\n"
+        "(143: SIGTERM).",
     .run = run_train,
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,

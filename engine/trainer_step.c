@@ -47,7 +47,8 @@ static tread_status check_finite(tread_trainer *trainer, const tread_batch *batc
     trainer->not_finite = true;
     return tread_fail(TREAD_ERROR_NUMERIC, "epoch %lld of %lld, batch %lld of %lld: the loss is %g",
                       (long long)trainer->progress.epoch + 1, (long long)trainer->options.epochs,
-                      (long long)batch->index + 1, (long long)tread_batches_count(trainer->options.train), loss);
+                      (long long)batch->index + 1, (long long)tread_batches_count(trainer->options.train),
+                      isnan(loss) ? fabs(loss) : loss);
 }
 
 static void clear_gradients(const tread_trainer *trainer) {

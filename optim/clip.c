@@ -31,7 +31,8 @@ static tread_status fail_nonfinite(const char *call, const tread_leaves *leaves,
         i++;
     const char *name = tread_parameter_name(params[i - first]);
     return tread_fail(TREAD_ERROR_NUMERIC, "%s: the norm is %g: parameter %zu ('%s') has a gradient of norm %g", call,
-                      norm, i, name != NULL ? name : "no name", leaves->items[i].norm);
+                      fabs(norm), i, name != NULL ? name : "no name",
+                      fabs(leaves->items[i].norm)); /* of a NaN the sign is printed too */
 }
 
 /* What a fused clip left for the next step is done now, so that clipping twice is clipping twice. */

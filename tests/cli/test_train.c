@@ -99,9 +99,15 @@ START_TEST(no_terminal_plain_lines) {
     command_must_contain(command_output, "300 samples to train on, 70 to test", "train");
     command_must_contain(command_output, "\nepoch 1 ", "train");
     command_must_contain(command_output, "\nepoch 2 ", "train");
+    command_must_contain(command_output, "scheduler cosine_decay_lr over the run per step, ", "train");
     command_must_contain(command_output, "2 epochs, 20 steps in ", "train");
     ck_assert_ptr_null(strpbrk(command_output, "\r\033"));
     ck_assert_str_eq(command_error, "");
+    command_must_succeed("train " SMALL "--epochs 1 --scheduler step_lr:step_size=1 --threads 1");
+    command_must_contain(command_output, "scheduler step_lr:step_size=1 per epoch, ", "train");
+    command_must_contain(command_output, "done   1 epoch, 10 steps in ", "train");
+    command_must_succeed("train " SMALL "--epochs 1 --scheduler step_lr:step_size=1 --schedule-every step");
+    command_must_contain(command_output, "scheduler step_lr:step_size=1 per step, ", "train");
     test_folder_remove();
 }
 END_TEST
@@ -168,6 +174,9 @@ static const struct {
     {"\"$tread\" eval --data . --weights none", {"tread eval: ", "none"}},
     {"\"$tread\" eval --data . --weights train-labels-idx1-ubyte", {"tread eval: ", "train-labels-idx1-ubyte"}},
     {"\"$tread\" train " SMALL "--optimizer sgd:lr=1e30 --epochs 9", {"loss"}},
+    {"TREAD_NUM_THREADS=x \"$tread\" train " SMALL, {"tread train: TREAD_NUM_THREADS=x is not"}},
+    {"TREAD_BACKEND=cuda \"$tread\" train " SMALL, {"tread train: TREAD_BACKEND=cuda"}},
+    {"TREAD_TRACE=none/t \"$tread\" train " SMALL "--threads 1", {"none/t"}},
     {"printf x >>train-labels-idx1-ubyte; \"$tread\" train --data .", {"train-labels-idx1-ubyte"}},
 };
 
@@ -231,6 +240,22 @@ static pid_t start_endless(void) {
     return child;
 }
 
+/* The accuracy beside the weights is theirs, also where the last step was not the last of an epoch, which is said. */
+static void must_tell_of_the_last_step(const char *text) {
+    long long epochs, steps;
+    char accuracy[64], expected[128];
+    const char *done = strstr(text, "\ndone ");
+    ck_assert_ptr_nonnull(done);
+    ck_assert_int_eq(
+        sscanf(done, " done %lld epoch%*[s,] %lld steps in %*f s; test accuracy %60[^\n]", &epochs, &steps, accuracy),
+        3);
+    snprintf(expected, sizeof expected, " in epoch %lld at step %lld\n", epochs + 1, steps);
+    ck_assert_int_eq(strstr(text, expected) != NULL, steps > 3 * epochs); /* 300 samples, 128 a step */
+    command_must_succeed("eval --data . --hidden 16 --weights w");
+    snprintf(expected, sizeof expected, ", accuracy %s,", accuracy);
+    command_must_contain(command_output, expected, "eval");
+}
+
 /* The run ends in the middle, cleanly: the weights are written, and the log says why it ended. */
 static void stop_with(int signal_number) {
     setup();
@@ -240,17 +265,18 @@ static void stop_with(int signal_number) {
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     size_t n;
-    char *text = (char *)test_read(test_path("out"), &n);
-    command_must_contain(text, "ended  stopped on request", "the reason");
-    command_must_contain(text, "wrote  ", "the weights");
-    free(text);
-    text = (char *)test_read(test_path("err"), &n);
+    char *said = (char *)test_read(test_path("out"), &n);
+    command_must_contain(said, "ended  stopped on request", "the reason");
+    command_must_contain(said, "wrote  ", "the weights");
+    char *text = (char *)test_read(test_path("err"), &n);
     command_must_contain(text, "once more ends at once", "the hint");
     free(text);
     ck_assert_int_eq(access(test_path("w"), R_OK), 0);
     text = (char *)test_read(test_path("run.jsonl"), &n);
     command_must_contain(text, "{\"event\":\"end\",", "the log");
     free(text);
+    must_tell_of_the_last_step(said);
+    free(said);
     test_folder_remove();
 }
 

@@ -18,6 +18,8 @@ START_TEST(help_lists_everything) {
         command_must_contain(command_output, "eval", general[i]);
         command_must_contain(command_output, "info", general[i]);
     }
+    command_must_succeed("help eval");
+    command_must_contain(command_output, "usage: tread eval", "help eval");
     command_must_succeed("--version");
     ck_assert_str_eq(command_output, "tread 0.1.0\n");
     command_must_succeed("eval --help");
@@ -99,6 +101,15 @@ static const struct {
     {"train --scheduler steplr", {"--scheduler: unknown name steplr, did you mean step_lr?", "cosine_decay_lr"}},
     {"train --scheduler step_lr", {"--scheduler: ", "step_size"}},
     {"train --scheduler step_lr:step_size=0", {"--scheduler: ", "step_size"}},
+    {"train --schedule-every step", {"--schedule-every says what --scheduler counts, and there is no --scheduler"}},
+    {"train --scheduler none --schedule-every epoch", {"there is no --scheduler"}},
+    {"train --epochs 1 --seed 2 --epochs=1", {"--epochs is given twice"}},
+    {"train --log -", {"--log: - begins with a dash; a file of that name is ./-"}},
+    {"train --weights -w", {"--weights: -w begins with a dash; a file of that name is ./-w"}},
+    {"train --log same --weights ./same", {"--log and --weights name the same file: ./same"}},
+    {"train --log $PWD/same --weights same", {"--log and --weights name the same file"}},
+    {"--verison", {"unknown option --verison, did you mean --version?"}},
+    {"help trian", {"unknown subcommand trian, did you mean train?"}},
     {"eval", {"--weights FILE must be given"}},
     {"eval --epochs 3", {"unknown option --epochs"}},
     {"eval --weights x --set tets", {"--set: unknown name tets, did you mean test?"}},
@@ -125,7 +136,7 @@ START_TEST(info_says_what_was_chosen) {
     command_must_succeed("info --threads 3");
     command_must_contain(command_output, "0.1.0", "info");
     const char *const rows[] = {
-        "version",         openmp ? "threads          3 (" : "threads          1 (this build has no OpenMP)",
+        "version",         openmp ? "threads          3 (--threads)" : "threads          1 (this build has no OpenMP)",
         "instruction set", "back-end",
         "oneDNN",          "OpenMP",
         "cores",           "cache L1d",
