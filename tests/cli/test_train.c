@@ -187,6 +187,7 @@ START_TEST(failures_say_what_failed) {
         ck_assert_msg(code == 1, "%s: exit code %d: %s", failures[i].line, code, command_error);
         for (size_t part = 0; part < 3 && failures[i].parts[part] != NULL; part++)
             command_must_contain(command_error, failures[i].parts[part], failures[i].line);
+        ck_assert_msg(strstr(command_error, "-nan") == NULL, "%s: %s", failures[i].line, command_error);
     }
     test_folder_remove();
 }
