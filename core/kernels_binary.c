@@ -4,16 +4,8 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_binary_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_binary_body.h"
-#undef REAL
-#undef T
+#define BODY "core/kernels_binary_body.h"
+#include "core/both_floats.h"
 
 typedef void forward_fn(const tread_span *span, const void *a, const void *b, void *to);
 typedef void spread_fn(const tread_span *span, const void *from, double scale, void *to, bool accumulate);

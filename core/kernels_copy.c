@@ -9,16 +9,8 @@
 #define TILE 16     /* of a transpose: a cache line of float32 */
 #define GRAIN 16384 /* elements worth a fork */
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_copy_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_copy_body.h"
-#undef REAL
-#undef T
+#define BODY "core/kernels_copy_body.h"
+#include "core/both_floats.h"
 #define REAL int32_t
 #define T(name) name##_i32
 #include "core/kernels_copy_body.h"

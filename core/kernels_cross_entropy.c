@@ -21,14 +21,8 @@ static inline int32_t label_at(const tread_cross_entropy_shape *shape, const voi
     return shape->label_dtype == TREAD_INT32 ? ((const int32_t *)labels)[row] : ((const uint8_t *)labels)[row];
 }
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_cross_entropy_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_cross_entropy_body.h"
+#define BODY "core/kernels_cross_entropy_body.h"
+#include "core/both_floats.h"
 
 int32_t tread_kernel_label(const tread_cross_entropy_shape *shape, const void *labels, int64_t row) {
     return label_at(shape, labels, row);

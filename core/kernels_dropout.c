@@ -12,14 +12,8 @@ typedef struct keep_job {
     bool accumulate;
 } keep_job;
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_dropout_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_dropout_body.h"
+#define BODY "core/kernels_dropout_body.h"
+#include "core/both_floats.h"
 
 static void keep_range(void *argument, int64_t begin, int64_t end) {
     const keep_job *job = argument;

@@ -15,14 +15,8 @@ typedef struct layer_norm_job {
     bool accumulate, accumulate_gamma, accumulate_beta;
 } layer_norm_job;
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_layer_norm_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_layer_norm_body.h"
+#define BODY "core/kernels_layer_norm_body.h"
+#include "core/both_floats.h"
 
 static int64_t rows_worth(const tread_layer_norm_shape *shape) {
     return 4096 > shape->length ? 4096 / shape->length : 1;

@@ -19,16 +19,8 @@ typedef struct backward_job {
     void *dz, *db;
 } backward_job;
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_linear_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_linear_body.h"
-#undef REAL
-#undef T
+#define BODY "core/kernels_linear_body.h"
+#include "core/both_floats.h"
 
 #define KINDS(X, type)                                                                                                 \
     X(none, TREAD_ACTIVATION_NONE, type)                                                                               \

@@ -16,14 +16,8 @@ typedef struct loss_job {
     bool of_target, accumulate;
 } loss_job;
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_loss_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_loss_body.h"
+#define BODY "core/kernels_loss_body.h"
+#include "core/both_floats.h"
 
 static void forward_range(void *argument, int64_t begin, int64_t end) {
     const loss_job *job = argument;

@@ -6,16 +6,8 @@
 #define GRAIN 16384 /* elements worth a fork */
 #define ROW_LANES 64
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_max_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_max_body.h"
-#undef REAL
-#undef T
+#define BODY "core/kernels_max_body.h"
+#include "core/both_floats.h"
 
 typedef struct job {
     bool is_float32;

@@ -13,16 +13,8 @@ typedef struct tread_block {
     int64_t stride_kept, stride_kept_b, stride_reduced, stride_reduced_b;
 } tread_block;
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_reduce_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_reduce_body.h"
-#undef REAL
-#undef T
+#define BODY "core/kernels_reduce_body.h"
+#include "core/both_floats.h"
 
 typedef void block_fn(const tread_block *block, double *totals);
 typedef void map_fn(const tread_span *span, const tread_term_operands *from, void *to, bool accumulate);

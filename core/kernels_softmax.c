@@ -15,14 +15,8 @@ typedef struct softmax_job {
     void *out;
 } softmax_job;
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_softmax_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_softmax_body.h"
+#define BODY "core/kernels_softmax_body.h"
+#include "core/both_floats.h"
 
 static void forward_range(void *argument, int64_t begin, int64_t end) {
     const softmax_job *job = argument;

@@ -5,16 +5,8 @@
 #include "core/parallel.h"
 #include "core/scalar.h"
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/kernels_unary_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/kernels_unary_body.h"
-#undef REAL
-#undef T
+#define BODY "core/kernels_unary_body.h"
+#include "core/both_floats.h"
 
 typedef void forward_fn(const void *from, void *to, int64_t n, const double *parameters);
 typedef void backward_fn(const void *input, const void *output, const void *grad, void *to, int64_t n,

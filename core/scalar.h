@@ -11,15 +11,7 @@
 
 #include "core/math.h"
 
-#define REAL float
-#define T(name) name##_f32
-#include "core/scalar_body.h"
-#undef REAL
-#undef T
-#define REAL double
-#define T(name) name##_f64
-#include "core/scalar_body.h"
-#undef REAL
-#undef T
+#define BODY "core/scalar_body.h"
+#include "core/both_floats.h"
 
 #endif

@@ -80,6 +80,22 @@ END_TEST
 
 /* --- Determinism and memory --- */
 
+/* Trains, gives both losses of each epoch and the hash of the weights, and takes world and context down. */
+static uint64_t run_and_destroy(tread_context *context, world *w, int epochs, double *ret_losses) {
+    tread_trainer_options o = world_options(w, epochs);
+    tread_trainer *trainer = tread_trainer_create(context, &o);
+    ck_assert_ok(tread_trainer_run(trainer));
+    for (int e = 0; e < epochs; e++) {
+        ret_losses[2 * e] = tread_trainer_result(trainer)->history[e].train_loss;
+        ret_losses[2 * e + 1] = tread_trainer_result(trainer)->history[e].test_loss;
+    }
+    uint64_t hash = world_hash(w);
+    tread_trainer_destroy(trainer);
+    world_destroy(w);
+    tread_context_destroy(context);
+    return hash;
+}
+
 static uint64_t run_with_threads(int threads, double *ret_losses) {
     tread_context_options co = tread_context_defaults();
     co.threads = threads;
@@ -87,18 +103,7 @@ static uint64_t run_with_threads(int threads, double *ret_losses) {
     tread_context *context = tread_context_create(&co);
     world w;
     world_build(&w, context, 0.25);
-    tread_trainer_options o = world_options(&w, 3);
-    tread_trainer *trainer = tread_trainer_create(context, &o);
-    ck_assert_ok(tread_trainer_run(trainer));
-    for (int e = 0; e < 3; e++) {
-        ret_losses[2 * e] = tread_trainer_result(trainer)->history[e].train_loss;
-        ret_losses[2 * e + 1] = tread_trainer_result(trainer)->history[e].test_loss;
-    }
-    uint64_t hash = world_hash(&w);
-    tread_trainer_destroy(trainer);
-    world_destroy(&w);
-    tread_context_destroy(context);
-    return hash;
+    return run_and_destroy(context, &w, 3, ret_losses);
 }
 
 START_TEST(same_seed_same_bits_at_any_thread_count) {
@@ -142,18 +147,7 @@ static uint64_t run_images(int threads, double *ret_losses) {
     mlp.dropout = 0.1;
     w.model = tread_mlp(context, &mlp);
     w.optimizer = tread_optimizer_from_spec(context, tread_module_parameters(w.model), "adam");
-    tread_trainer_options o = world_options(&w, 2);
-    tread_trainer *trainer = tread_trainer_create(context, &o);
-    ck_assert_ok(tread_trainer_run(trainer));
-    for (int e = 0; e < 2; e++) {
-        ret_losses[2 * e] = tread_trainer_result(trainer)->history[e].train_loss;
-        ret_losses[2 * e + 1] = tread_trainer_result(trainer)->history[e].test_loss;
-    }
-    uint64_t hash = world_hash(&w);
-    tread_trainer_destroy(trainer);
-    world_destroy(&w);
-    tread_context_destroy(context);
-    return hash;
+    return run_and_destroy(context, &w, 2, ret_losses);
 }
 
 START_TEST(images_give_the_same_bits_at_any_thread_count) {
