@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <tread/lr_scheduler.h>
+#include <tread/lr_schedulers.h>
 #include <tread/optimizer.h>
 #include <tread/trainer.h>
 #include <tread/version.h>

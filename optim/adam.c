@@ -1,8 +1,8 @@
 #include <math.h>
 
 #include "core/isa.h"
+#include "optim/optimizers_list.h"
 #include "optim/scalar.h"
-#include "optim/type.h"
 
 typedef struct factors {
     float beta1, beta2, rest1, rest2; /* rest: 1 - beta */
@@ -85,7 +85,6 @@ static const tread_field fields[] = {
     TREAD_FIELDS_OF_ALL(tread_adam_options),
 };
 
-extern const tread_optimizer_type tread_adam_type;
 const tread_optimizer_type tread_adam_type = {
     .table = TREAD_TABLE("adam", tread_adam_options, fields, NULL),
     .doc = "Adam, with L2 decay in the gradient",

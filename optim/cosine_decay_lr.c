@@ -1,4 +1,4 @@
-#include "optim/lr_scheduler.h"
+#include "optim/lr_schedulers_list.h"
 #include "optim/scalar.h"
 
 /* b ((1 - alpha) (1 + cos(pi n / decay_steps)) / 2 + alpha) until decay_steps, then b alpha */
@@ -21,7 +21,6 @@ static const tread_field fields[] = {
     TREAD_FIELDS_OF_SCHEDULERS(tread_cosine_decay_lr_options),
 };
 
-extern const tread_lr_scheduler_type tread_cosine_decay_lr_type;
 const tread_lr_scheduler_type tread_cosine_decay_lr_type = {
     .table = TREAD_TABLE("cosine_decay_lr", tread_cosine_decay_lr_options, fields, NULL),
     .doc = "half a cosine from lr down to alpha lr",

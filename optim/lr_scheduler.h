@@ -1,8 +1,9 @@
-/* Layer: optim. What a scheduler is: one constant table at the end of its file, and one line in registry.c. */
+/* Layer: optim. What a scheduler is: one constant table at the end of its file, and one line in lr_schedulers_list.h.
+ */
 #ifndef TREAD_OPTIM_LR_SCHEDULER_H
 #define TREAD_OPTIM_LR_SCHEDULER_H
 
-#include <tread/lr_scheduler.h>
+#include <tread/lr_schedulers.h>
 
 #include "optim/field.h"
 
@@ -20,7 +21,7 @@ typedef struct tread_lr_scheduler_type {
     tread_status (*check_groups)(const void *options, size_t n_groups);
 } tread_lr_scheduler_type;
 
-/* One line each in registry.c; NULL at the end. */
+/* From lr_schedulers_list.h; NULL at the end. */
 extern const tread_lr_scheduler_type *const tread_lr_scheduler_types[];
 
 /* The public constructors are this with their type. */

@@ -3,16 +3,13 @@
 
 #include "core/memory.h"
 #include "core/status.h"
-#include "optim/lr_scheduler.h"
+#include "optim/lr_schedulers_list.h"
 #include "optim/optimizer.h"
+#include "optim/optimizers_list.h"
 
-/* The one line that each algorithm has outside its file, in the order of help texts. */
-extern const tread_optimizer_type tread_sgd_type, tread_adam_type;
-const tread_optimizer_type *const tread_optimizer_types[] = {&tread_sgd_type, &tread_adam_type, NULL};
-
-extern const tread_lr_scheduler_type tread_step_lr_type, tread_cosine_decay_lr_type;
-const tread_lr_scheduler_type *const tread_lr_scheduler_types[] = {&tread_step_lr_type, &tread_cosine_decay_lr_type,
-                                                                   NULL};
+#define ENTRY(name) &tread_##name##_type,
+const tread_optimizer_type *const tread_optimizer_types[] = {TREAD_OPTIMIZERS(ENTRY) NULL};
+const tread_lr_scheduler_type *const tread_lr_scheduler_types[] = {TREAD_LR_SCHEDULERS(ENTRY) NULL};
 
 static const tread_field_table *optimizer_table(size_t type) {
     return type < tread_optimizer_type_count() ? &tread_optimizer_types[type]->table : NULL;

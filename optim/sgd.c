@@ -2,7 +2,7 @@
 
 #include "core/isa.h"
 #include "core/status.h"
-#include "optim/type.h"
+#include "optim/optimizers_list.h"
 
 typedef struct factors {
     float lr, weight_decay, momentum;
@@ -17,7 +17,7 @@ static void prepare(const void *options, tread_progress *progress, void *ret_fac
     f->weight_decay = (float)o->weight_decay;
     f->momentum = (float)o->momentum;
     f->nesterov = o->nesterov;
-    f->pytorch = o->convention == TREAD_SGD_PYTORCH;
+    f->pytorch = o->convention == TREAD_MOMENTUM_PYTORCH;
     f->gain = (float)(f->pytorch ? 1 - o->dampening : o->lr * (1 - o->dampening));
     if (f->pytorch && (progress->fresh >> 1 & 1))
         f->gain = 1; /* b = g' at first; b is 0 then */
@@ -81,11 +81,11 @@ static tread_status check(const void *options) {
 
 static bool has_velocity(const void *options) {
     const tread_sgd_options *o = options;
-    return o->momentum != 0 && o->convention == TREAD_SGD_VELOCITY;
+    return o->momentum != 0 && o->convention == TREAD_MOMENTUM_VELOCITY;
 }
 static bool has_buffer(const void *options) {
     const tread_sgd_options *o = options;
-    return o->momentum != 0 && o->convention == TREAD_SGD_PYTORCH;
+    return o->momentum != 0 && o->convention == TREAD_MOMENTUM_PYTORCH;
 }
 
 static const char *const conventions[] = {"velocity", "pytorch", NULL};
@@ -104,7 +104,6 @@ static const tread_field fields[] = {
     TREAD_FIELDS_OF_ALL(tread_sgd_options),
 };
 
-extern const tread_optimizer_type tread_sgd_type;
 const tread_optimizer_type tread_sgd_type = {
     .table = TREAD_TABLE("sgd", tread_sgd_options, fields, check),
     .doc = "stochastic gradient descent, with momentum",

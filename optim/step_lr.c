@@ -1,4 +1,4 @@
-#include "optim/lr_scheduler.h"
+#include "optim/lr_schedulers_list.h"
 #include "optim/scalar.h"
 
 /* b gamma^floor(n / step_size) */
@@ -19,7 +19,6 @@ static const tread_field fields[] = {
     TREAD_FIELDS_OF_SCHEDULERS(tread_step_lr_options),
 };
 
-extern const tread_lr_scheduler_type tread_step_lr_type;
 const tread_lr_scheduler_type tread_step_lr_type = {
     .table = TREAD_TABLE("step_lr", tread_step_lr_options, fields, NULL),
     .doc = "times gamma every step_size steps",

@@ -1,4 +1,4 @@
-/* Layer: optim. What an optimizer is: one constant table at the end of its file, and one line in registry.c.
+/* Layer: optim. What an optimizer is: one constant table at the end of its file, and one line in optimizers_list.h.
  *
  * The front (optimizer.c, step.c, state_dict.c, clip.c) does the rest from the table: groups, validation, state memory,
  * step counts, missing gradients, threads, clipping, state dicts, printing, spec strings.
@@ -9,7 +9,7 @@
 #ifndef TREAD_OPTIM_TYPE_H
 #define TREAD_OPTIM_TYPE_H
 
-#include <tread/optimizer.h>
+#include <tread/optimizers.h>
 
 #include "optim/field.h"
 
@@ -94,7 +94,7 @@ typedef struct tread_optimizer_type {
 
 #define TREAD_MAX_FACTORS 64 /* bytes: a cache line for the factors of one parameter */
 
-/* One line each in registry.c; NULL at the end. */
+/* From optimizers_list.h; NULL at the end. */
 extern const tread_optimizer_type *const tread_optimizer_types[];
 
 /* The public constructors are this with their type. */

@@ -21,37 +21,6 @@ TREAD_BEGIN_DECLS
 
 typedef struct tread_lr_scheduler tread_lr_scheduler;
 
-/* ---- The schedules. b is the base lr, n the step ----
- *
- * A constructor copies options. Fields without a default must be set. NULL: TREAD_ERROR_ARGUMENT (a value out of
- * range, named with the range), TREAD_ERROR_STATE (last_step >= 0 and a group without initial_lr; or schedulers that
- * cannot share an optimizer), TREAD_ERROR_MEMORY; the optimizer is untouched then. The caller destroys the scheduler.
- *
- * verbose: each step logs a line a group through the context's log callback. */
-
-/* b gamma^floor(n / step_size) */
-typedef struct tread_step_lr_options {
-    size_t size;       /* sizeof, set by tread_step_lr_defaults() */
-    int64_t step_size; /* required, > 0 */
-    double gamma;      /* [0.1] > 0 */
-    int64_t last_step; /* [-1] >= -1 */
-    bool verbose;      /* [false] */
-} tread_step_lr_options;
-TREAD_API tread_step_lr_options tread_step_lr_defaults(void);
-TREAD_API tread_lr_scheduler *tread_step_lr(tread_optimizer *optimizer, const tread_step_lr_options *options);
-
-/* b ((1 - alpha) (1 + cos(pi n / decay_steps)) / 2 + alpha) until decay_steps, then b alpha */
-typedef struct tread_cosine_decay_lr_options {
-    size_t size;         /* sizeof, set by tread_cosine_decay_lr_defaults() */
-    int64_t decay_steps; /* required, > 0 */
-    double alpha;        /* [0] >= 0 */
-    int64_t last_step;   /* [-1] >= -1 */
-    bool verbose;        /* [false] */
-} tread_cosine_decay_lr_options;
-TREAD_API tread_cosine_decay_lr_options tread_cosine_decay_lr_defaults(void);
-TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
-                                                    const tread_cosine_decay_lr_options *options);
-
 /* Any schedule by name: "step_lr:step_size=30,gamma=0.5". Unknown names, missing and bad values are refused with what
  * is allowed. NULL: as the constructors. */
 TREAD_API tread_lr_scheduler *tread_lr_scheduler_from_spec(tread_optimizer *optimizer, const char *spec);

@@ -33,59 +33,6 @@ TREAD_BEGIN_DECLS
 
 typedef struct tread_optimizer tread_optimizer;
 
-/* ---- The algorithms. x is the parameter, g its gradient, wd weight_decay; state starts at 0. ----
- *
- * A constructor copies options (NULL: the defaults) and makes one group of params, whose order is kept. NULL on
- * failure: TREAD_ERROR_ARGUMENT (no parameters, one that is NULL or there twice, a value out of range, options not made
- * by _defaults()), TREAD_ERROR_MEMORY. The caller destroys the optimizer. */
-
-typedef enum tread_sgd_convention {
-    TREAD_SGD_VELOCITY = 0, /* lr inside the velocity, as documented for OneFlow */
-    TREAD_SGD_PYTORCH = 1,  /* lr outside, as in torch.optim.SGD */
-} tread_sgd_convention;
-
-/* g' = g + wd x. Without momentum: x -= lr g'. With it, in the velocity convention
- *     V = momentum V - lr (1 - dampening) g';  x += V      (nesterov: x += momentum V - lr (1 - dampening) g')
- * and in PyTorch's
- *     b = g' at first, then b = momentum b + (1 - dampening) g';  x -= lr b      (nesterov: x -= lr (g' + momentum b))
- * With dampening 0 the two agree while lr is constant, and differ as soon as a scheduler moves it; with dampening they
- * differ from the first step on, which PyTorch does not damp. */
-typedef struct tread_sgd_options {
-    size_t size;                     /* sizeof, set by tread_sgd_defaults() */
-    double lr;                       /* [1e-3] >= 0 */
-    double momentum;                 /* [0] >= 0 */
-    double dampening;                /* [0] >= 0 */
-    double weight_decay;             /* [0] >= 0 */
-    bool nesterov;                   /* [false] needs momentum > 0 and dampening 0 */
-    bool maximize;                   /* [false] negates gradients first */
-    tread_sgd_convention convention; /* [TREAD_SGD_VELOCITY] fixed when the group is made */
-    double clip_grad_max_norm;       /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
-    double clip_grad_norm_type;      /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
-} tread_sgd_options;
-TREAD_API tread_sgd_options tread_sgd_defaults(void);
-TREAD_API tread_optimizer *tread_sgd(const tread_context *context, tread_parameter_list params,
-                                     const tread_sgd_options *options);
-
-/* Kingma and Ba, "Adam: a method for stochastic optimization", 2015, with L2 decay in the gradient:
- *     g' = g + wd x;  m = b1 m + (1 - b1) g';  v = b2 v + (1 - b2) g'^2
- *     x -= (lr / c1) m / (sqrt(v) / sqrt(c2) + eps),  c1 = 1 - b1^t, c2 = 1 - b2^t (both 1 without bias correction)
- * amsgrad: vmax = max(vmax, v), on the uncorrected v, stands in place of v in the last line. */
-typedef struct tread_adam_options {
-    size_t size;                /* sizeof, set by tread_adam_defaults() */
-    double lr;                  /* [1e-3] >= 0 */
-    double betas[2];            /* [0.9, 0.999] each in [0, 1) */
-    double eps;                 /* [1e-8] >= 0 */
-    double weight_decay;        /* [0] >= 0 */
-    bool amsgrad;               /* [false] */
-    bool do_bias_correction;    /* [true] */
-    bool maximize;              /* [false] negates gradients first */
-    double clip_grad_max_norm;  /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
-    double clip_grad_norm_type; /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
-} tread_adam_options;
-TREAD_API tread_adam_options tread_adam_defaults(void);
-TREAD_API tread_optimizer *tread_adam(const tread_context *context, tread_parameter_list params,
-                                      const tread_adam_options *options);
-
 /* Any optimizer by its name, with options over its defaults: "adam", "adam:lr=3e-4,betas=0.9/0.99". Unknown names and
  * values out of range are refused with what is allowed. NULL: as the constructors. */
 TREAD_API tread_optimizer *tread_optimizer_from_spec(const tread_context *context, tread_parameter_list params,

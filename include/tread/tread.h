@@ -10,11 +10,13 @@
 #include <tread/info.h>
 #include <tread/init.h>
 #include <tread/lr_scheduler.h>
+#include <tread/lr_schedulers.h>
 #include <tread/metrics.h>
 #include <tread/models.h>
 #include <tread/module.h>
 #include <tread/ops.h>
 #include <tread/optimizer.h>
+#include <tread/optimizers.h>
 #include <tread/parameter.h>
 #include <tread/random.h>
 #include <tread/state.h>

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <tread/lr_scheduler.h>
+#include <tread/lr_schedulers.h>
 
 #include "core/isa.h"
 #include "core/memory.h"

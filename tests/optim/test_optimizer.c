@@ -120,7 +120,7 @@ START_TEST(bad_options_make_nothing) {
     sgd.dampening = 0.1;
     ck_assert_null_with(tread_sgd(NULL, params_list(&p), &sgd), "dampening = 0.1");
     sgd = tread_sgd_defaults();
-    sgd.convention = (tread_sgd_convention)7;
+    sgd.convention = (tread_momentum_convention)7;
     ck_assert_null_with(tread_sgd(NULL, params_list(&p), &sgd), "velocity or pytorch");
     sgd = tread_sgd_defaults();
     sgd.clip_grad_norm_type = 0;
@@ -230,7 +230,7 @@ START_TEST(defaults_and_help_agree) {
               adam.size == sizeof adam);
     tread_sgd_options sgd = tread_sgd_defaults();
     ck_assert(sgd.lr == 1e-3 && sgd.momentum == 0 && sgd.weight_decay == 0 && sgd.dampening == 0 && !sgd.nesterov &&
-              sgd.convention == TREAD_SGD_VELOCITY);
+              sgd.convention == TREAD_MOMENTUM_VELOCITY);
     params_destroy(&p);
 }
 END_TEST

@@ -22,7 +22,7 @@ static void reference_sgd(const void *options, element *e, double grad) {
     e->t++;
     if (o->momentum == 0) {
         e->x = bounded_sub(e->x, bounded_mul(lr, g));
-    } else if (o->convention == TREAD_SGD_VELOCITY) {
+    } else if (o->convention == TREAD_MOMENTUM_VELOCITY) {
         bounded push = bounded_mul(bounded_factor(o->lr * (1 - o->dampening)), g);
         *v = bounded_sub(bounded_mul(mu, *v), push);
         e->x = bounded_add(e->x, o->nesterov ? bounded_sub(bounded_mul(mu, *v), push) : *v);

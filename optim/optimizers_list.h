@@ -1,0 +1,15 @@
+/* Layer: optim. The list of optimizers: a line here registers one. */
+#ifndef TREAD_OPTIM_OPTIMIZERS_LIST_H
+#define TREAD_OPTIM_OPTIMIZERS_LIST_H
+
+#include "optim/type.h"
+
+/* In the order of help texts; each is a `const tread_optimizer_type tread_NAME_type` in optim/NAME.c. */
+#define TREAD_OPTIMIZERS(X)                                                                                            \
+    X(sgd)                                                                                                             \
+    X(adam)
+
+#define TREAD_DECLARE_OPTIMIZER(name) extern const tread_optimizer_type tread_##name##_type;
+TREAD_OPTIMIZERS(TREAD_DECLARE_OPTIMIZER)
+
+#endif
