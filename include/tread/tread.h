@@ -19,6 +19,7 @@
 #include <tread/optimizers.h>
 #include <tread/parameter.h>
 #include <tread/random.h>
+#include <tread/sparse_grad.h>
 #include <tread/state.h>
 #include <tread/status.h>
 #include <tread/tape.h>
