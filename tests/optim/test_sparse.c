@@ -16,6 +16,10 @@ static const char *const specs[] = {
     "adam:betas=0.5/0.75,eps=1e-3,lr=0.01",
     "adam:amsgrad=true,betas=0.5/0.6,lr=0.01",
     "adam:do_bias_correction=false,maximize=true",
+    "adamw:lr=0.01,weight_decay=0.1",
+    "adamw:lr=0.01,weight_decay=0.1,amsgrad=true,betas=0.5/0.6",
+    "adagrad:lr=0.05,lr_decay=0.1,eps=1e-3",
+    "adagrad:lr=0.05,initial_accumulator_value=0.1,eps_placement=outside,maximize=true",
     NULL,
 };
 static const struct shape {
@@ -65,20 +69,33 @@ static void reference_adam(const tread_optimizer *o, int64_t t, element *e, boun
     bounded *m = &e->slots[0], *v = &e->slots[1];
     *m = bounded_add(bounded_mul(bounded_factor(b1), *m), bounded_mul(bounded_factor(1 - b1), g));
     *v = bounded_add(bounded_mul(bounded_factor(b2), *v), bounded_mul(bounded_factor(1 - b2), bounded_mul(g, g)));
-    bounded largest = *v, old = e->x;
+    bounded largest = *v;
     if (option(o, "amsgrad") != 0)
         largest = e->slots[2] = bounded_max(e->slots[2], *v);
     bounded divisor =
         bounded_add(bounded_mul(bounded_sqrt(largest), bounded_factor(1 / sqrt(c2))), bounded_factor(option(o, "eps")));
-    e->x = bounded_sub(e->x, bounded_div(bounded_mul(bounded_factor(lr / c1), *m), divisor));
+    bounded change = bounded_div(bounded_mul(bounded_factor(lr / c1), *m), divisor);
     if (strcmp(tread_optimizer_name(o), "adamw") == 0)
-        e->x = bounded_sub(e->x, bounded_mul(bounded_factor(lr * option(o, "weight_decay")), old));
+        change = bounded_add(bounded_mul(bounded_factor(lr * option(o, "weight_decay")), e->x), change);
+    e->x = bounded_sub(e->x, change);
+}
+
+static void reference_adagrad(const tread_optimizer *o, int64_t t, element *e, bounded g) {
+    const bounded eps = bounded_factor(option(o, "eps"));
+    const double rate = option(o, "lr") / (1 + (double)(t - 1) * option(o, "lr_decay"));
+    bounded *sum = &e->slots[0];
+    *sum = bounded_add(*sum, bounded_mul(g, g));
+    const bounded divisor = option(o, "eps_placement") == TREAD_EPS_INSIDE ? bounded_sqrt(bounded_add(*sum, eps))
+                                                                           : bounded_add(bounded_sqrt(*sum), eps);
+    e->x = bounded_sub(e->x, bounded_div(bounded_mul(bounded_factor(rate), g), divisor));
 }
 
 static void reference(const tread_optimizer *o, int64_t t, element *e, float grad) {
     const bounded g = bounded_exact(option(o, "maximize") != 0 ? -grad : grad);
     if (strcmp(tread_optimizer_name(o), "sgd") == 0)
         reference_sgd(o, t, e, g);
+    else if (strcmp(tread_optimizer_name(o), "adagrad") == 0)
+        reference_adagrad(o, t, e, g);
     else
         reference_adam(o, t, e, g);
 }
@@ -133,6 +150,8 @@ static void compare(const char *spec, const struct shape *shape) {
     float *sum = malloc((size_t)shape->width * sizeof *sum);
     for (int64_t i = 0; i < shape->rows * shape->width; i++)
         all[i].x = bounded_exact(param_value(0, i));
+    for (int64_t i = 0; i < shape->rows * shape->width && strstr(spec, "initial") != NULL; i++)
+        all[i].slots[0] = bounded_factor(0.1);
     for (int64_t t = 1; t <= 12; t++) {
         entries e = entries_make(0, shape->rows, shape->width, t % 5 == 4 ? 0 : shape->n, t);
         snapshot before = snapshot_take(optimizer);
@@ -196,7 +215,12 @@ static void run_beside(const char *spec, const struct shape *shape, bool clip) {
 }
 
 START_TEST(sgd_and_adagrad_equal_their_dense_results) {
-    static const char *const exact[] = {"sgd:lr=0.1", "sgd:lr=0.1,maximize=true", NULL};
+    static const char *const exact[] = {"sgd:lr=0.1",
+                                        "sgd:lr=0.1,maximize=true",
+                                        "adagrad:lr=0.1",
+                                        "adagrad:lr=0.1,lr_decay=0.5,maximize=true",
+                                        "adagrad:initial_accumulator_value=0.1,eps_placement=outside",
+                                        NULL};
     for (int s = 0; exact[s] != NULL; s++)
         for (int i = 0; i < N_SHAPES; i++)
             for (int clip = 0; clip < 2; clip++)

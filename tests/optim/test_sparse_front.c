@@ -8,6 +8,8 @@ static const char *const specs[] = {
     "sgd:momentum=0.9,convention=pytorch,dampening=0.5",
     "adam:lr=0.01",
     "adam:amsgrad=true,betas=0.5/0.6,maximize=true",
+    "adamw:lr=0.01,weight_decay=0.1",
+    "adagrad:lr_decay=0.1,initial_accumulator_value=0.1",
     NULL,
 };
 
@@ -239,6 +241,8 @@ static void check_refused(tread_optimizer *optimizer, world *w, const char *sent
 
 START_TEST(l2_decay_is_refused_before_anything_has_changed) {
     for (int s = 0; specs[s] != NULL; s++) {
+        if (strncmp(specs[s], "adamw", 5) == 0) /* its decay is not L2 */
+            continue;
         world w = world_make();
         tread_optimizer *optimizer = make(NULL, &w, specs[s]);
         const char *name = tread_optimizer_name(optimizer);
@@ -284,8 +288,8 @@ START_TEST(other_optimizers_refuse_sparse_gradients) {
 END_TEST
 
 START_TEST(who_takes_them_is_in_the_view) {
-    static const char *const taking[] = {"sgd", "adam"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const taking[] = {"sgd", "adam", "adamw", "adagrad"};
+    for (int i = 0; i < 4; i++) {
         world w = world_make();
         FILE *file = tmpfile();
         tread_optimizer *optimizer = make(NULL, &w, taking[i]);
