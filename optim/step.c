@@ -173,14 +173,17 @@ static void update_rows(const tread_optimizer *optimizer, const tread_param_grou
                         const tread_optimizer_item *item, int64_t from, int64_t to) {
     const int64_t size = item->rows->row_size;
     const int32_t *indices = item->rows->indices;
+    const tread_update whole = part_of(optimizer, group, item, 0, 0, false);
     for (int64_t at = from, n; at < to; at += n) {
         const int64_t first = at / size, stop = to - at < BLOCK ? to : at + BLOCK;
         int64_t next = first + 1;
         while (next * size < stop && indices[next] == indices[next - 1] + 1)
             next++;
         n = (next * size < stop ? next * size : stop) - at;
-        tread_update u = part_of(optimizer, group, item, indices[first] * size + at % size, n, false);
-        u.g = item->g + at;
+        const int64_t x_at = indices[first] * size + (at - first * size);
+        tread_update u = {.n = n, .x = whole.x + x_at, .g = whole.g + at, .scale = whole.scale};
+        for (int s = 0; s < TREAD_MAX_SLOTS; s++)
+            u.slots[s] = whole.slots[s] != NULL ? whole.slots[s] + x_at : NULL;
         optimizer->type->update(item->factors, &u);
     }
 }
