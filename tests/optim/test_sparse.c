@@ -222,9 +222,11 @@ START_TEST(sgd_and_adagrad_equal_their_dense_results) {
                                         "adagrad:initial_accumulator_value=0.1,eps_placement=outside",
                                         NULL};
     for (int s = 0; exact[s] != NULL; s++)
-        for (int i = 0; i < N_SHAPES; i++)
-            for (int clip = 0; clip < 2; clip++)
+        for (int clip = 0; clip < 2; clip++) {
+            for (int i = 0; i < N_SHAPES; i++)
                 run_beside(exact[s], &shapes[i], clip == 1);
+            run_beside(exact[s], &(struct shape){3000, 100, 1500}, clip == 1); /* several threads' work */
+        }
 }
 END_TEST
 
