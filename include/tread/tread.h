@@ -3,6 +3,7 @@
 #define TREAD_TREAD_H
 
 #include <tread/activation.h>
+#include <tread/bag_mode.h>
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>
