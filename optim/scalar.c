@@ -1,5 +1,7 @@
 #include "optim/scalar.h"
 
+#include "core/math.h"
+
 double tread_power(double base, uint64_t n) {
     double result = 1;
     for (; n > 0; n >>= 1, base *= base)
@@ -39,4 +41,10 @@ double tread_cos_pi(int64_t i, int64_t n) {
     if (4 * j <= whole)
         return sign * cos_small(pi * ((double)j / (double)whole));
     return sign * sin_small(pi * ((double)(whole - 2 * j) / (double)(2 * whole)));
+}
+
+double tread_power_real(double base, double exponent) {
+    if (exponent >= 0 && exponent <= 0x1p53 && exponent == floor(exponent))
+        return tread_power(base, (uint64_t)exponent);
+    return base > 0 ? tread_exp_f64(exponent * tread_log_f64(base)) : 0;
 }
