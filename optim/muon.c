@@ -1,12 +1,13 @@
+/* Muon; the iteration itself is in newton_schulz.c. */
 #include <math.h>
 
 #include "core/isa.h"
 #include "core/parallel.h"
 #include "core/status.h"
 #include "core/tensor.h"
+#include "optim/adam_moments.h"
 #include "optim/newton_schulz.h"
 #include "optim/optimizers_list.h"
-#include "optim/scalar.h"
 
 #define GRAIN (1 << 14)
 #define LINE 16
@@ -20,63 +21,34 @@ typedef struct muon_factors {
     int64_t steps;
 } muon_factors;
 
-/* Of rule adamw. */
-typedef struct adamw_factors {
-    float beta1, beta2, rest1, rest2; /* rest: 1 - beta */
-    float rate;                       /* lr / c1 */
-    float root;                       /* 1 / sqrt(c2) */
-    float eps, decay;                 /* decay: lr wd */
-} adamw_factors;
-
-typedef union factors {
-    muon_factors muon;
-    adamw_factors adamw;
-} factors;
-
 static bool is_muon(const void *options) { return ((const tread_muon_options *)options)->rule == TREAD_MUON_RULE_MUON; }
 static bool is_adamw(const void *options) { return !is_muon(options); }
 
+/* Rule adamw is adamw itself, whose slots stand where Muon's do. */
+static void prepare_adamw(const tread_muon_options *o, tread_progress *progress, void *ret_factors) {
+    const tread_adamw_options adamw = {.size = sizeof adamw,
+                                       .lr = o->lr,
+                                       .betas = {o->betas[0], o->betas[1]},
+                                       .eps = o->eps,
+                                       .weight_decay = o->weight_decay,
+                                       .do_bias_correction = true};
+    tread_adamw_type.prepare(&adamw, progress, ret_factors);
+}
+static void update(const void *f, const tread_update *u) { tread_adamw_type.update(f, u); }
+
 static void prepare(const void *options, tread_progress *progress, void *ret_factors) {
     const tread_muon_options *o = options;
-    factors *f = ret_factors;
-    if (is_muon(o)) {
-        f->muon = (muon_factors){.momentum = (float)o->momentum,
-                                 .rest = (float)(1 - o->momentum),
-                                 .shrink = (float)(1 - o->lr * o->weight_decay),
-                                 .nesterov = o->nesterov,
-                                 .lr = o->lr,
-                                 .steps = o->ns_steps};
+    if (is_adamw(o)) {
+        prepare_adamw(o, progress, ret_factors);
         return;
     }
-    f->adamw = (adamw_factors){.beta1 = (float)o->betas[0],
-                               .beta2 = (float)o->betas[1],
-                               .rest1 = (float)(1 - o->betas[0]),
-                               .rest2 = (float)(1 - o->betas[1]),
-                               .rate = (float)(o->lr / (1 - tread_power(o->betas[0], progress->step))),
-                               .root = (float)(1 / sqrt(1 - tread_power(o->betas[1], progress->step))),
-                               .eps = (float)o->eps,
-                               .decay = (float)(o->lr * o->weight_decay)};
+    *(muon_factors *)ret_factors = (muon_factors){.momentum = (float)o->momentum,
+                                                  .rest = (float)(1 - o->momentum),
+                                                  .shrink = (float)(1 - o->lr * o->weight_decay),
+                                                  .nesterov = o->nesterov,
+                                                  .lr = o->lr,
+                                                  .steps = o->ns_steps};
 }
-
-/* ---- Rule adamw: as optim/adamw.c ---- */
-
-TREAD_KERNEL_BODY void TREAD_BODY(adamw)(const adamw_factors *pf, const tread_update *u) {
-    const adamw_factors f = *pf;
-    const float scale = u->scale;
-    float *restrict x = u->x, *restrict m = u->slots[1], *restrict v = u->slots[2];
-    const float *restrict g = u->g;
-    for (int64_t i = 0; i < u->n; i++) {
-        const float slope = scale * g[i];
-        const float mi = f.beta1 * m[i] + f.rest1 * slope;
-        const float vi = f.beta2 * v[i] + f.rest2 * (slope * slope);
-        m[i] = mi;
-        v[i] = vi;
-        x[i] = x[i] - f.decay * x[i] - f.rate * mi / (sqrtf(vi) * f.root + f.eps);
-    }
-}
-TREAD_KERNEL(adamw, (const adamw_factors *f, const tread_update *u), (f, u))
-
-static void update(const void *f, const tread_update *u) { TREAD_CALL(adamw)(f, u); }
 
 /* ---- Rule muon ---- */
 
@@ -92,7 +64,7 @@ typedef struct pass {
 TREAD_KERNEL_BODY void TREAD_BODY(look_ahead)(const pass *p, int64_t begin, int64_t end) {
     const float momentum = p->f->momentum, rest = p->f->rest, scale = p->u->scale;
     const bool nesterov = p->f->nesterov;
-    const float *restrict g = p->u->g, *restrict b = p->u->slots[0];
+    const float *restrict g = p->u->g, *restrict b = p->u->slots[2];
     float *restrict direction = p->direction;
     for (int64_t i = begin; i < end; i++) {
         const float slope = rest * (scale * g[i]), next = momentum * b[i] + slope;
@@ -106,7 +78,7 @@ TREAD_KERNEL_BODY void TREAD_BODY(move)(const pass *p, int64_t begin, int64_t en
     const float momentum = p->f->momentum, rest = p->f->rest, shrink = p->f->shrink, step = p->step;
     const float scale = p->u->scale;
     const float *restrict g = p->u->g, *restrict direction = p->direction;
-    float *restrict x = p->u->x, *restrict b = p->u->slots[0];
+    float *restrict x = p->u->x, *restrict b = p->u->slots[2];
     for (int64_t i = begin; i < end; i++) {
         b[i] = momentum * b[i] + rest * (scale * g[i]);
         x[i] = shrink * x[i] - step * direction[i];
@@ -119,14 +91,14 @@ static void move_range(void *p, int64_t begin, int64_t end) { TREAD_CALL(move)(p
 
 static tread_status find_direction(const void *f, const tread_update *u, void *workspace) {
     tread_newton_schulz *plan = workspace;
-    pass p = {.f = &((const factors *)f)->muon, .u = u, .direction = plan->x};
+    pass p = {.f = f, .u = u, .direction = plan->x};
     tread_parallel_for(plan->context, u->n, GRAIN, LINE, look_ahead_range, &p);
     return tread_newton_schulz_run(plan, p.f->steps);
 }
 
 static void whole_tensor(const void *f, const tread_update *u, const tread_tensor *shape, void *workspace) {
     const tread_newton_schulz *plan = workspace;
-    const muon_factors *muon = &((const factors *)f)->muon;
+    const muon_factors *muon = f;
     const double ratio = (double)shape->shape[0] / (double)shape->shape[1];
     pass p = {.f = muon, .u = u, .direction = plan->x, .step = (float)(muon->lr * sqrt(ratio > 1 ? ratio : 1))};
     tread_parallel_for(plan->context, u->n, GRAIN, LINE, move_range, &p);
@@ -164,12 +136,7 @@ static const tread_field fields[] = {
      .initial = {5},
      .range = {1, 100, false, false, false, false},
      .doc = "Newton-Schulz steps"},
-    {.name = "betas",
-     .offset = offsetof(tread_muon_options, betas),
-     .n_values = 2,
-     .initial = {0.9, 0.999},
-     .range = TREAD_RANGE_BELOW_ONE,
-     .doc = "of rule adamw: as adamw's"},
+    TREAD_FIELD_BETAS(tread_muon_options, 0.9, 0.999, "of rule adamw: as adamw's"),
     TREAD_REAL(tread_muon_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "of rule adamw: as adamw's"),
     TREAD_FIELDS_OF_ALL(tread_muon_options),
 };
@@ -177,11 +144,11 @@ static const tread_field fields[] = {
 const tread_optimizer_type tread_muon_type = {
     .table = TREAD_TABLE("muon", tread_muon_options, fields, NULL),
     .doc = "momentum made orthogonal, for matrices; AdamW for the rest",
-    .slots = {{.name = "momentum_buffer", .needed = is_muon},
-              {.name = "exp_avg", .needed = is_adamw},
-              {.name = "exp_avg_sq", .needed = is_adamw}},
+    .slots = {{.name = "exp_avg", .needed = is_adamw},
+              {.name = "exp_avg_sq", .needed = is_adamw},
+              {.name = "momentum_buffer", .needed = is_muon}},
     .n_slots = 3,
-    .factors_size = sizeof(factors),
+    .factors_size = TREAD_MAX_FACTORS,
     .prepare = prepare,
     .update = update,
     .applies_whole = is_muon,

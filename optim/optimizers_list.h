@@ -7,7 +7,16 @@
 /* In the order of help texts; each is a `const tread_optimizer_type tread_NAME_type` in optim/NAME.c. */
 #define TREAD_OPTIMIZERS(X)                                                                                            \
     X(sgd)                                                                                                             \
+    X(lion)                                                                                                            \
     X(adam)                                                                                                            \
+    X(adamw)                                                                                                           \
+    X(lamb)                                                                                                            \
+    X(adamax)                                                                                                          \
+    X(nadam)                                                                                                           \
+    X(radam)                                                                                                           \
+    X(adagrad)                                                                                                         \
+    X(rmsprop)                                                                                                         \
+    X(adadelta)                                                                                                        \
     X(muon)                                                                                                            \
     X(schedule_free_adamw)                                                                                             \
     X(schedule_free_sgd)

@@ -10,6 +10,12 @@ double tread_power(double base, uint64_t n) {
     return result;
 }
 
+double tread_real_power(double base, double exponent) {
+    if (exponent <= 64 && exponent == (double)(uint64_t)exponent)
+        return tread_power(base, (uint64_t)exponent);
+    return tread_exp_f64(exponent * tread_log_f64(base));
+}
+
 /* Taylor series on [0, pi/4], where the first term left out is below 1e-19 of the sum. */
 static double cos_small(double x) {
     const double z = x * x;
@@ -41,10 +47,4 @@ double tread_cos_pi(int64_t i, int64_t n) {
     if (4 * j <= whole)
         return sign * cos_small(pi * ((double)j / (double)whole));
     return sign * sin_small(pi * ((double)(whole - 2 * j) / (double)(2 * whole)));
-}
-
-double tread_power_real(double base, double exponent) {
-    if (exponent >= 0 && exponent <= 0x1p53 && exponent == floor(exponent))
-        return tread_power(base, (uint64_t)exponent);
-    return base > 0 ? tread_exp_f64(exponent * tread_log_f64(base)) : 0;
 }

@@ -10,7 +10,7 @@ void tread_schedule_free_prepare(const tread_schedule_free_options *o, double co
     double *sum = &progress->scalars[0], *largest = &progress->scalars[1];
     if (rate > *largest)
         *largest = rate;
-    const double weight = tread_power_real(t, o->r) * tread_power_real(*largest, o->weight_lr_power);
+    const double weight = tread_real_power(t, o->r) * tread_real_power(*largest, o->weight_lr_power);
     *sum += weight;
     const double share = *sum > 0 ? weight / *sum : 0;
     *ret_factors = (tread_schedule_free_factors){.share = (float)share,

@@ -1,7 +1,6 @@
 #include <math.h>
 
 #include "core/isa.h"
-#include "core/status.h"
 #include "optim/optimizers_list.h"
 #include "optim/scalar.h"
 #include "optim/schedule_free.h"
@@ -45,28 +44,21 @@ TREAD_KERNEL(step, (const factors *f, const tread_update *u), (f, u))
 
 static void update(const void *f, const tread_update *u) { TREAD_CALL(step)(f, u); }
 
-static tread_status check(const void *options) {
-    const tread_schedule_free_adamw_options *o = options;
-    if (!(o->betas[0] > 0))
-        return tread_fail(TREAD_ERROR_ARGUMENT, "schedule_free_adamw: betas[0] = %g is outside (0, 1)", o->betas[0]);
-    return TREAD_OK;
-}
-
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_schedule_free_adamw_options, 2.5e-3),
     {.name = "betas",
      .offset = offsetof(tread_schedule_free_adamw_options, betas),
      .n_values = 2,
      .initial = {0.9, 0.999},
-     .range = TREAD_RANGE_BELOW_ONE,
-     .doc = "share of the average in y, not 0; decay of the average of the gradient's square"},
+     .range = {0, 1, true, true, false, false},
+     .doc = "share of the average at the point of training; decay of the square's average"},
     TREAD_REAL(tread_schedule_free_adamw_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator"),
     TREAD_SCHEDULE_FREE_FIELDS(tread_schedule_free_adamw_options),
     TREAD_FIELDS_OF_ALL(tread_schedule_free_adamw_options),
 };
 
 const tread_optimizer_type tread_schedule_free_adamw_type = {
-    .table = TREAD_TABLE("schedule_free_adamw", tread_schedule_free_adamw_options, fields, check),
+    .table = TREAD_TABLE("schedule_free_adamw", tread_schedule_free_adamw_options, fields, NULL),
     .doc = "AdamW that averages its weights instead of following a schedule",
     .slots = {TREAD_SCHEDULE_FREE_Z, {.name = "exp_avg_sq"}},
     .n_slots = 2,
