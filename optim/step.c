@@ -60,6 +60,17 @@ static void prepare(planner *p, tread_optimizer_item *item) {
     item->factors = made->factors;
 }
 
+static const float *gradient_of(const tread_tensor *x) {
+    return x->grad_state == TREAD_GRAD_ZERO     ? zeros
+           : x->grad_state == TREAD_GRAD_SPARSE ? x->sparse->rows
+                                                : (const float *)x->grad->data;
+}
+
+/* What an item takes of the element space: of a sparse gradient the rows that it holds, side by side. */
+static int64_t entries_of(const tread_optimizer_item *item) {
+    return item->rows != NULL ? item->rows->n_rows * item->rows->row_size : item->n;
+}
+
 /* Returns the length of the step's element space. Nothing can fail from here on. */
 static int64_t plan_step(tread_optimizer *optimizer) {
     planner p = {.optimizer = optimizer};
@@ -75,16 +86,19 @@ static int64_t plan_step(tread_optimizer *optimizer) {
             tread_tensor *x = &item->parameter->tensor;
             item->position = position;
             item->g = NULL;
+            item->rows = NULL;
             if (x->grad_state == TREAD_GRAD_NONE)
                 continue;
             item->x = x->data;
-            item->g = x->grad_state == TREAD_GRAD_ZERO ? zeros : x->grad->data;
+            if (x->grad_state == TREAD_GRAD_SPARSE)
+                item->rows = tread_sparse_grad_rows(optimizer->context, x);
+            item->g = gradient_of(x);
             item->scale = scale;
             item->starting = item->progress.fresh;
             prepare(&p, item);
             tread_tensor_touch(x);
             if (!item->whole)
-                position += (item->n + LINE - 1) / LINE * LINE;
+                position += (entries_of(item) + LINE - 1) / LINE * LINE;
         }
     }
     return position;
@@ -145,12 +159,33 @@ static int64_t joined(const tread_optimizer *optimizer, size_t i, size_t group_e
     const tread_optimizer_item *stop = &optimizer->items[group_end];
     int64_t n = item->n;
     for (; next < stop && next->g == item->g + n && next->factors == item->factors && !next->whole; next++) {
-        if (n % LINE != 0 || next->x != item->x + n || item->g == zeros || next->starting != item->starting)
+        if (n % LINE != 0 || next->rows != NULL || next->x != item->x + n || item->g == zeros ||
+            next->starting != item->starting)
             break;
         n += next->n;
     }
     *ret_next = (size_t)(next - optimizer->items);
     return n;
+}
+
+/* Entries [from, to) of a sparse gradient; rows that are neighbours in the parameter too are updated in one go. */
+static void update_rows(const tread_optimizer *optimizer, const tread_param_group *group,
+                        const tread_optimizer_item *item, int64_t from, int64_t to) {
+    const int64_t size = item->rows->row_size;
+    const int32_t *indices = item->rows->indices;
+    const tread_update whole = part_of(optimizer, group, item, 0, 0, false);
+    for (int64_t at = from, n; at < to; at += n) {
+        const int64_t first = at / size, stop = to - at < BLOCK ? to : at + BLOCK;
+        int64_t next = first + 1;
+        while (next * size < stop && indices[next] == indices[next - 1] + 1)
+            next++;
+        n = (next * size < stop ? next * size : stop) - at;
+        const int64_t x_at = indices[first] * size + (at - first * size);
+        tread_update u = {.n = n, .x = whole.x + x_at, .g = whole.g + at, .scale = whole.scale};
+        for (int s = 0; s < TREAD_MAX_SLOTS; s++)
+            u.slots[s] = whole.slots[s] != NULL ? whole.slots[s] + x_at : NULL;
+        optimizer->type->update(item->factors, &u);
+    }
 }
 
 static void update_elements(void *argument, int64_t begin, int64_t end) {
@@ -165,9 +200,15 @@ static void update_elements(void *argument, int64_t begin, int64_t end) {
         next = i + 1;
         if (item->g == NULL || item->whole)
             continue;
-        int64_t n = joined(optimizer, i, optimizer->groups[g].first + optimizer->groups[g].count, &next);
+        int64_t n = item->rows != NULL
+                        ? entries_of(item)
+                        : joined(optimizer, i, optimizer->groups[g].first + optimizer->groups[g].count, &next);
         int64_t from = begin > item->position ? begin - item->position : 0;
         int64_t to = end - item->position < n ? end - item->position : n;
+        if (item->rows != NULL) {
+            update_rows(optimizer, &optimizer->groups[g], item, from, to);
+            continue;
+        }
         for (int64_t at = from; at < to; at += BLOCK) {
             tread_update u = part_of(optimizer, &optimizer->groups[g], item, at, to - at < BLOCK ? to - at : BLOCK,
                                      !p->is_switch && type->reduce == NULL);
@@ -251,10 +292,11 @@ tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *clo
         return type->solve(optimizer, optimizer->solver, closure);
     }
     double loss = 0;
-    if (closure != NULL) {
+    if (closure != NULL)
         TREAD_TRY(closure->evaluate(closure->data, &loss));
+    TREAD_TRY(tread_optimizer_check_sparse(optimizer));
+    if (closure != NULL)
         closure->loss = loss;
-    }
     optimizer->skipped = optimizer->skip_next;
     optimizer->skip_next = false;
     if (!optimizer->skipped) {
@@ -298,6 +340,7 @@ tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool train
             tread_progress kept = item->progress;
             item->position = position;
             item->g = NULL;
+            item->rows = NULL;
             if (kept.step == 0)
                 continue;
             item->x = item->parameter->tensor.data;
