@@ -54,7 +54,8 @@ typedef struct tread_closure {
 
 /* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
  * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate
- * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
+ * returned, TREAD_ERROR_STATE for a sparse gradient that it cannot take (see below), or the algorithm's
+ * (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
  * before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
 /* How often the last step called its closure, be it that it failed. 0: without one, or before the first step. */
@@ -123,8 +124,8 @@ TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, F
  *   PyTorch's momentum_buffer: it is 0 in rows that the parameter's first update did not touch.
  * - amsgrad's maximum is each row's own. Decoupled decay (adamw) shrinks the rows that are there.
  * - A sparse gradient of no rows is a step: it counts, and changes nothing.
- * - sgd without momentum, and adagrad, change a parameter of finite values exactly as by the same gradient made dense.
- *   The others differ from that in the rows that are not there.
+ * - sgd without momentum, and adagrad with eps > 0, change a parameter of finite values exactly as by the same gradient
+ *   made dense. The others differ from that in the rows that are not there.
  *
  * Anything else is refused before anything has changed, by tread_optimizer_step() with TREAD_ERROR_STATE: a sparse
  * gradient for another optimizer, and one in a group whose weight_decay is added to the gradient (L2: sgd, adam,
@@ -152,8 +153,9 @@ typedef struct tread_clip_options {
 } tread_clip_options;
 TREAD_API tread_clip_options tread_clip_defaults(void);
 
-/* Clips each group that has clip_grad_max_norm set, on its own; lbfgs has no such field. ret_norms (may be NULL): the unclipped norms, one a
- * group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing. TREAD_ERROR_NUMERIC. */
+/* Clips each group that has clip_grad_max_norm set, on its own; lbfgs has no such field. ret_norms (may be NULL): the
+ * unclipped norms, one a group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing.
+ * TREAD_ERROR_NUMERIC. */
 TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
                                                  double *ret_norms);
 /* Clips all groups as one, whatever their own fields say. TREAD_ERROR_ARGUMENT (max_norm, norm_type out of range),
