@@ -53,10 +53,9 @@ typedef struct tread_closure {
 } tread_closure;
 
 /* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
- * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate
- * returned, TREAD_ERROR_STATE for a sparse gradient that it cannot take (see below), or the algorithm's
- * (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
- * before the step, gradients as evaluate left them. */
+ * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate returned,
+ * TREAD_ERROR_STATE for a sparse gradient that cannot be taken (see below), or the algorithm's (TREAD_ERROR_ARGUMENT
+ * where it needs a closure); parameters and state are then as before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
 /* How often the last step called its closure, be it that it failed. 0: without one, or before the first step. */
 TREAD_API int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer);
