@@ -116,7 +116,8 @@ static void reference_rmsprop(const void *options, reference *r, const bounded *
     }
 }
 
-static reference_fn *reference_of(const char *name) {
+/* NULL for a spec of another algorithm. */
+static reference_fn *reference_of(const char *spec) {
     static const struct {
         const char *name;
         reference_fn *run;
@@ -125,7 +126,7 @@ static reference_fn *reference_of(const char *name) {
                {"adagrad", reference_adagrad},
                {"rmsprop", reference_rmsprop}};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (strcmp(name, all[i].name) == 0)
+        if (strlen(all[i].name) == strcspn(spec, ":") && strncmp(spec, all[i].name, strcspn(spec, ":")) == 0)
             return all[i].run;
     return NULL;
 }
@@ -162,7 +163,7 @@ static void section_7(const char *spec, const double *expected) {
             param_data(&p, k)[i] = (float)start[k][i];
         }
     tread_optimizer *optimizer = make(&p, spec);
-    reference_fn *run = reference_of(tread_optimizer_name(optimizer));
+    reference_fn *run = reference_of(spec);
     for (int t = 1; t <= 5; t++) {
         const double g[2][4] = {{0.1 * t, -0.2, 0.3 / t, 0.05 * (t % 2 == 0 ? 1 : -1)}, {0.4 - 0.1 * t, 0.02 * t * t}};
         for (size_t k = 0; k < 2; k++) {
@@ -204,14 +205,16 @@ END_TEST
 START_TEST(every_option_follows_its_formula) {
     int compared = 0;
     for (int s = 0; battery_specs[s] != NULL; s++) {
+        reference_fn *run = reference_of(battery_specs[s]);
+        if (run == NULL)
+            continue;
         params p = params_make(2, (const int64_t[]){1, 50});
         tread_optimizer *optimizer = make(&p, battery_specs[s]);
-        reference_fn *run = reference_of(tread_optimizer_name(optimizer));
         reference r[2] = {{.n = 1}, {.n = 50}};
         for (size_t k = 0; k < 2; k++)
             for (int i = 0; i < r[k].n; i++)
                 r[k].x[i] = bounded_exact(param_value(k, i));
-        for (int64_t t = 0; t < 9 && run != NULL; t++) {
+        for (int64_t t = 0; t < 9; t++) {
             params_set_grads(&p, t, t < 2 ? 1u : 0); /* p0 comes late */
             if (t % 3 == 2)
                 ck_assert_ok(tread_optimizer_set(optimizer, 0, "lr", tread_optimizer_lr(optimizer, 0) / 4));
