@@ -145,6 +145,9 @@ static tread_tensor *tied(tread_tape *tape, tread_tensor *w, tread_tensor *indic
 }
 
 START_TEST(with_a_dense_gradient_it_becomes_dense) {
+    float rows_of_ones[WIDTH];
+    for (int k = 0; k < WIDTH; k++)
+        rows_of_ones[k] = 1;
     for (int table_first = 0; table_first < 2; table_first++) {
         tread_tape *tape = tread_tape_create(NULL);
         tread_tensor *dense = table(ROWS, WIDTH), *sparse = table(ROWS, WIDTH);
@@ -177,6 +180,12 @@ START_TEST(with_a_dense_gradient_it_becomes_dense) {
             tread_tensor_zero_grad(sparse, false);
             ck_assert(tread_tensor_grad_is_sparse(sparse));
         }
+        /* What an earlier backward left as rows is kept by a dense one. */
+        ck_assert_ok(tread_tensor_set_sparse_grad(sparse, 1, (int32_t[]){2}, rows_of_ones));
+        tread_tape_reset(tape);
+        backward(tape, tread_sum(tape, tread_transpose(tape, sparse, 0, 1)));
+        for (int i = 0; i < ROWS * WIDTH; i++)
+            ck_assert(tread_tensor_float(tread_tensor_grad(sparse))[i] == (i / WIDTH == 2 ? 2 : 1));
         tread_tape_destroy(tape);
         tread_tensor *const all[] = {dense, sparse, indices};
         for (int i = 0; i < 3; i++)
