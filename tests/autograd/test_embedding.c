@@ -115,6 +115,15 @@ START_TEST(only_named_rows_are_in_a_sparse_gradient) {
     backward(tape, tread_sum(tape, y));
     ck_assert_ok(tread_tensor_sparse_grad(w, &rows));
     ck_assert_int_eq(rows.n, 0);
+    /* So do bags of nothing. */
+    tread_tensor *nothing = tread_tensor_create(TREAD_INT32, 2, (int64_t[]){2, 0});
+    tread_tensor *fresh = table(6, 2);
+    tread_tape_reset(tape);
+    backward(tape, tread_sum(tape, pick(tape, fresh, nothing, TREAD_BAG_MEAN, true)));
+    ck_assert_ok(tread_tensor_sparse_grad(fresh, &rows));
+    ck_assert_int_eq(rows.n, 0);
+    tread_tensor_destroy(nothing);
+    tread_tensor_destroy(fresh);
     /* embedding gives the padding row, and no gradient to it. */
     tread_tape_reset(tape);
     y = pick(tape, w, indices, -1, true);
