@@ -104,7 +104,9 @@ TREAD_API double tread_optimizer_lr(const tread_optimizer *optimizer, size_t gro
 TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
 /* Whether a gradient may be sparse (rows of an embedding). */
 TREAD_API bool tread_optimizer_support_sparse(const tread_optimizer *optimizer);
-/* Writes groups, options and parameters to file, for people. TREAD_ERROR_IO. */
+/* Writes, for people, the groups' values as a table of a line a field and a column a group, in which a * marks the
+ * fields whose values differ between groups; then each group's parameters with role, shape and step. The layout may
+ * change. TREAD_ERROR_IO. */
 TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file);
 
 /* ---- Clipping ----
