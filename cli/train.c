@@ -26,7 +26,7 @@ typedef struct train_options {
     int64_t epochs;
     const char *optimizer;
     cli_groups_options groups;
-    const char *scheduler; /* NULL: a cosine over the whole run */
+    const char *scheduler; /* NULL: a cosine over the whole run, or none */
     int schedule_every;    /* tread_schedule_every; -1: not given */
     const char *log;
     const char *weights;
@@ -62,7 +62,8 @@ static const cli_option options_table[] = {
     CLI_GROUPS_OPTIONS(train_options, groups),
     {.name = "scheduler",
      .value = "NAME[:key=value,...]",
-     .doc = "see below; none: the lr stays\n[cosine_decay_lr to 0 over the whole run, step by step]",
+     .doc = "see below; none: the lr stays\n[cosine_decay_lr to 0 over the whole run, step by step;\nnone with "
+            "schedule_free optimizers]",
      .kind = CLI_TEXT,
      .offset = offsetof(train_options, scheduler)},
     {.name = "schedule-every",
@@ -120,7 +121,13 @@ static tread_schedule_every every(const train_options *o) {
                                      : (tread_schedule_every)o->schedule_every;
 }
 
-static bool has_scheduler(const train_options *o) { return o->scheduler == NULL || strcmp(o->scheduler, "none") != 0; }
+/* Schedule-Free has its name from doing without. */
+static bool has_scheduler(const train_options *o) {
+    static const char without[] = "schedule_free_";
+    if (o->scheduler == NULL)
+        return strncmp(o->optimizer, without, sizeof without - 1) != 0;
+    return strcmp(o->scheduler, "none") != 0;
+}
 
 static bool prepare(training *t) {
     const train_options *o = t->options;

@@ -187,8 +187,8 @@ END_TEST
 /* What is written is what was tested, not the point of training. */
 START_TEST(averaged_weights_are_written) {
     setup();
-    command_must_succeed("train " SMALL
-                         "--epochs 2 --optimizer schedule_free_sgd:lr=0.5 --scheduler none --weights w --log l");
+    command_must_succeed("train " SMALL "--epochs 2 --optimizer schedule_free_sgd:lr=0.5 --weights w --log l");
+    command_must_contain(command_output, ", scheduler none, ", "train");
     json_t *epoch = log_line("l", 2);
     double tested = real_of(epoch, "test_loss"), loss = 0;
     json_decref(epoch);
