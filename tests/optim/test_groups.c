@@ -100,6 +100,7 @@ START_TEST(bad_patterns_split_nothing) {
     } cases[] = {
         {list, "0.wieght", "parameters split: '0.wieght' matches none of table, 0.weight, 0.bias, 1.weight"},
         {list, "*.bias,*.scale", "'*.scale' matches none of table"},
+        {list, "TABLE", "'TABLE' matches none of table"},
         {list, "", "a pattern is empty"},
         {list, "*.bias,", "a pattern is empty"},
         {list, ",*.bias", "a pattern is empty"},
