@@ -142,7 +142,7 @@ START_TEST(spec_strings_are_read_strictly) {
     static const struct {
         const char *spec, *sentence;
     } bad[] = {
-        {"adamm", "there is no optimizer 'adamm'; there are sgd, adam"},
+        {"adamm", "there is no optimizer 'adamm'; there are sgd, lion, adam, adamw, lamb"},
         {"", "there is no optimizer ''"},
         {"adam:lrr=1", "adam: there is no field 'lrr'; there are lr, betas, eps"},
         {"adam:lr", "adam: 'lr' is not of the form field=value"},
