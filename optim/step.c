@@ -339,3 +339,7 @@ tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool train
     optimizer->evaluating = !training;
     return TREAD_OK;
 }
+
+bool tread_optimizer_is_training(const tread_optimizer *optimizer) {
+    return optimizer != NULL && !optimizer->evaluating;
+}
