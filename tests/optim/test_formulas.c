@@ -204,7 +204,7 @@ END_TEST
 START_TEST(every_option_follows_its_formula) {
     int compared = 0;
     for (int s = 0; battery_specs[s] != NULL; s++) {
-        params p = params_make(2, (const int64_t[]){1, 50});
+        params p = params_make_for(battery_specs[s], 2, (const int64_t[]){1, 50});
         tread_optimizer *optimizer = make(&p, battery_specs[s]);
         reference_fn *run = reference_of(tread_optimizer_name(optimizer));
         reference r[2] = {{.n = 1}, {.n = 50}};
