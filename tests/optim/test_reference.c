@@ -44,7 +44,8 @@ static void check_parameter(const char *what, size_t p, const reference *r, cons
     check_bounds(what, r, bound, sqrt(changes / (double)r->n));
 }
 
-/* Runs spec for n_steps; parameter p misses its gradient in step t where missing[t] says so. */
+/* Runs spec for n_steps, the rate going down on the way, where the conventions of momentum part; parameter p misses its
+ * gradient in step t where missing[t] says so. */
 static void compare(const char *spec, size_t n_params, const int64_t *sizes, int64_t n_steps, const unsigned *missing) {
     params p = params_make_for(spec, n_params, sizes);
     tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), spec);
@@ -56,6 +57,8 @@ static void compare(const char *spec, size_t n_params, const int64_t *sizes, int
         all[i] = reference_create(&p.items[i]->tensor);
     for (int64_t t = 0; t < n_steps; t++) {
         params_set_grads(&p, t, missing[t]);
+        if (t % 8 == 3)
+            ck_assert_ok(tread_optimizer_set(optimizer, 0, "lr", tread_optimizer_lr(optimizer, 0) / 2));
         ck_assert_ok(tread_optimizer_step(optimizer, NULL));
         for (size_t i = 0; i < n_params; i++) {
             fill_grads(i, sizes[i], t);
