@@ -146,9 +146,9 @@ def polynomial(t):
 
 def growth(singular_values, error):
     """How a perturbation of X of Frobenius norm `error` leaves p(X), at most. To first order, in the bases of singular
-    vectors, its parts are multiplied by p'(s), (p(s) - p(t)) / (s - t), (p(s) + p(t)) / (s + t) and p(s) / s, s and t being
-    singular values. What is of higher order is at most that of the polynomial with all signs plus, whose terms bound those of
-    p(X + E) one by one."""
+    vectors, its parts are multiplied by p'(s), (p(s) - p(t)) / (s - t), (p(s) + p(t)) / (s + t) and p(s) / s, s and t
+    being singular values. What is of higher order is at most that of the polynomial with all signs plus, whose terms
+    bound those of p(X + E) one by one."""
     s, t = np.meshgrid(singular_values, singular_values)
     with np.errstate(invalid="ignore", divide="ignore"):
         slope = np.where(s == t, A + 3 * B * s ** 2 + 5 * C * s ** 4, (polynomial(s) - polynomial(t)) / (s - t))
@@ -187,7 +187,8 @@ def orthogonalised(u, steps):
         d_a = k * U * size(wide) ** 2
         d_aa = m * U * size(a) ** 2 + 2 * size(a, 2) * d_a + d_a ** 2
         d_both = -B * d_a + C * d_aa + 3 * U * (-B * size(a) + C * size(aa))
-        own = m * U * size(both) * size(wide) + singular_values[0] * d_both + 3 * U * A * size(wide) + 2 * U * size(moved)
+        own = (m * U * size(both) * size(wide) + singular_values[0] * d_both +
+               3 * U * A * size(wide) + 2 * U * size(moved))
         assert error < 0.02 * singular_values[0]
         error = growth(singular_values, error) + 1.1 * own
         wide = A * wide + moved

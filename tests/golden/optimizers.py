@@ -2,40 +2,28 @@
 """Makes the golden trajectories of the optimizers, NAME.golden in this folder: `python3 optimizers.py`. Needs numpy and
 torch 1.13 (Debian 12: python3-numpy, python3-torch), which neither the build nor the tests do.
 
-formulas.py has each update once, in float64, from the specification; rounded.py carries along with every value a bound on
-what float32 arithmetic may differ by, and derives it; settings.py lists what is run. This script runs them and checks
-itself before it writes:
- 1. Where torch.optim computes the same it runs beside in float64, and every parameter agrees to 1e-12 at every step.
- 2. Where torch computes something else another way of writing the algorithm runs beside instead, if there is one.
- 3. The specification's own numbers come out.
- 4. The bounds say something: see USELESS.
+formulas.py has each update once, in float64, from the specification; rounded.py carries along with every value a bound
+on what float32 arithmetic may differ by, and derives it; settings.py lists what is run. This script runs them and
+checks itself before it writes:
+ 1. Where torch.optim computes the same it runs beside in float64, else another way of writing the algorithm if there is
+    one, and every parameter agrees to 1e-12 at every step. oracles.py says where torch computes something else.
+ 2. The specification's own numbers come out.
+ 3. The bounds say something: see USELESS.
 
-torch 1.13 computes something else, and is no oracle, in
- - SGD with momentum in the velocity convention: torch has lr outside of its momentum_buffer, and leaves the first step undamped;
- - Adam and AdamW without bias correction: torch always corrects;
- - LAMB, Lion, Muon, Schedule-Free: torch has none of them;
- - NAdam: mu_t stands twice in the product that divides the second term (a bug, corrected later). Here nadam() with that
-   factor put in must equal torch, so that everything but the factor is checked;
- - Adagrad and RMSprop with eps inside the root: torch adds eps to the root, which is eps_placement=outside;
- - RMSprop with momentum in the velocity convention: torch has lr outside, which is convention=pytorch. torch's centered variance
-   is not kept from going below 0; here none does.
-Not differences: amsgrad takes the largest uncorrected v in both; a parameter without a gradient is not counted in both
-(torch 1.13 counts steps for each parameter); AdamW's decay before or after the step is the same in exact numbers.
+Each setting has two groups, whose lr changes at steps 9 and 15, and the parameters of PARAMETERS for 20 steps. First
+values and gradients are the hash of noise(), as in tests/optim/helpers.c, so the files need not hold them.
 
-Each setting has two groups, whose lr changes at steps 9 and 15, and the parameters of PARAMETERS for 20 steps. First values and
-gradients are the hash of noise(), as in tests/optim/helpers.c, so the files need not hold them.
-
-File, little-endian: "TREADGLD", u32 version 1, u32 settings; a setting: u32 groups, each its spec (u32 length, bytes), u32
-parameters, each (u32 group, u32 rank, u32 sizes); u32 steps; f64 lr[steps][groups]; u8 gradient[steps][parameters] (0 none, 1
-noise, 2 zeros); u32 snapshots, each (u32 after step, u32 1 if in evaluation mode), and for each parameter u32 1 if the bound is
-on the norm of the error, f64 value[n], f32 bound[n] (bound[1] if on the norm)."""
+File, little-endian: "TREADGLD", u32 version 1, u32 settings; a setting: u32 groups, each its spec (u32 length, bytes),
+u32 parameters, each (u32 group, u32 rank, u32 sizes); u32 steps; f64 lr[steps][groups]; u8 gradient[steps][parameters]
+(0 none, 1 noise, 2 zeros); u32 snapshots, each (u32 after step, u32 1 if in evaluation mode), and for each parameter
+u32 1 if the bound is on the norm of the error, f64 value[n], f32 bound[n] (bound[1] if on the norm)."""
 import os
 import struct
 
 import numpy as np
-import torch
 
 import formulas
+from oracles import Averaged, oracle_of
 from rounded import Rounded
 from settings import DEFAULTS, SETTINGS, parse
 
@@ -51,8 +39,8 @@ PARAMETERS = [
     (1, (12, 10), {1: ZEROS, 7: NONE, 8: NONE, 16: ZEROS}),
     (1, (1, 3), {t: NONE for t in range(1, STEPS + 1)}),  # never
 ]
-# A bound is of use if it is a small part of what the steps did: for most elements 1e-3, and for the norms of Muon, whose bound
-# is the worst case of five matrix products of which each may triple an error, 5e-2.
+# A bound is of use if it is a small part of what the steps did: for most elements 1e-3, and for most norms of Muon,
+# whose bound is the worst case of five steps that may each triple an error, 1e-2.
 USELESS, USELESS_NORM = 1e-3, 1e-2
 
 
@@ -60,8 +48,8 @@ def noise(parameter, n, step):
     """Multiples of 2^-23 in [-1, 1), the same as in tests/optim/helpers.c."""
     with np.errstate(over="ignore"):
         i = np.arange(n, dtype=np.uint64)
-        a, c = np.uint64(parameter + 1), np.uint64(step)
-        h = (a * np.uint64(0x9e3779b97f4a7c15)) ^ (i * np.uint64(0xc2b2ae3d27d4eb4f)) ^ (c * np.uint64(0x165667b19e3779f9))
+        h = np.uint64(parameter + 1) * np.uint64(0x9e3779b97f4a7c15)
+        h = h ^ (i * np.uint64(0xc2b2ae3d27d4eb4f)) ^ (np.uint64(step) * np.uint64(0x165667b19e3779f9))
         h = (h ^ (h >> np.uint64(29))) * np.uint64(0xbf58476d1ce4e5b9)
         h = (h ^ (h >> np.uint64(32))) * np.uint64(0x94d049bb133111eb)
     return (h >> np.uint64(40)).astype(np.float64) / 8388608 - 1
@@ -75,71 +63,6 @@ def lr_at(lr, step):
     return lr * (1 if step < 9 else 0.5 if step < 15 else 1.5)
 
 
-def torch_of(name, o):
-    """A torch optimizer's class and arguments that compute the same, or None (see the head)."""
-    t, base = torch.optim, {"lr": o["lr"], "weight_decay": o["weight_decay"]}
-    moments = {**base, "betas": o.get("betas"), "eps": o.get("eps")}
-    if name == "sgd" and (o["momentum"] == 0 or o["convention"] == "pytorch"):
-        return t.SGD, {**base, **{k: o[k] for k in ("momentum", "dampening", "nesterov")}}
-    if name in ("adam", "adamw") and o["do_bias_correction"]:
-        return (t.Adam if name == "adam" else t.AdamW), {**moments, "amsgrad": o["amsgrad"]}
-    if name == "adamax":
-        return t.Adamax, moments
-    if name == "nadam":
-        return t.NAdam, {**moments, "momentum_decay": o["momentum_decay"]}
-    if name == "radam":
-        return t.RAdam, moments
-    if name == "adagrad" and o["eps_placement"] == "outside":
-        return t.Adagrad, {**base, **{k: o[k] for k in ("lr_decay", "initial_accumulator_value", "eps")}}
-    if name == "rmsprop" and o["eps_placement"] == "outside" and (o["convention"] == "pytorch" or o["momentum"] == 0):
-        return t.RMSprop, {**base, **{k: o[k] for k in ("alpha", "eps", "momentum", "centered")}}
-    if name == "adadelta":
-        return t.Adadelta, {**base, "rho": o["rho"], "eps": o["eps"]}
-    return None
-
-
-class Averaged:
-    """Schedule-Free as its paper writes it: y between z and the average x, which our formulas never form."""
-
-    def __init__(self, start, o):
-        self.o, self.x, self.z, self.y, self.s = o, start.copy(), start.copy(), start.copy(), {"t": 0, "W": 0.0, "a": 0.0, "v": 0.0}
-
-    def step(self, lr, g):
-        o, s = {**self.o, "lr": lr}, self.s
-        s["t"] += 1
-        a, momentum, direction = formulas.warm_rate(o, s), o.get("momentum"), g
-        if "betas" in o:
-            momentum, b2 = o["betas"]
-            s["v"] = b2 * s["v"] + (1 - b2) * g * g
-            a *= np.sqrt(1 - b2 ** s["t"])
-            direction = g / (np.sqrt(s["v"]) + o["eps"])
-        self.z = self.z - a * (direction + o["weight_decay"] * self.y)
-        s["a"] = max(s["a"], a)
-        w = s["t"] ** o["r"] * s["a"] ** o["weight_lr_power"]
-        s["W"] += w
-        c = w / s["W"]
-        self.x = (1 - c) * self.x + c * self.z
-        self.y = (1 - momentum) * self.z + momentum * self.x
-
-
-class Torch:
-    def __init__(self, start, o, made):
-        self.y = torch.tensor(start, dtype=torch.float64)
-        self.optimizer = made[0]([self.y], **made[1])
-
-    def step(self, lr, g):
-        self.optimizer.param_groups[0]["lr"] = lr
-        self.y.grad = torch.tensor(g, dtype=torch.float64)
-        self.optimizer.step()
-
-
-def oracle_of(name, o, start):
-    made = torch_of(name, o)
-    if made is not None:
-        return Torch(start, o, made)
-    return Averaged(start, o) if name in formulas.HAS_EVALUATION else None
-
-
 class Parameter:
     """A parameter on its way, and its oracle beside it."""
 
@@ -148,7 +71,7 @@ class Parameter:
         self.group, self.place, self.name, self.o, self.n = group, place, name, o, int(np.prod(self.shape))
         self.start = noise(place, self.n, 77)
         self.x, self.s = Rounded(self.start), {"t": 0, "shape": self.shape}
-        self.oracle = oracle_of(name, o, self.start)
+        self.oracle = oracle_of(name, o, self.start, self.shape)
         self.as_torch, self.s_torch = self.x, {"t": 0}  # nadam's twin
 
     def kind(self, step):
@@ -207,7 +130,8 @@ def run_setting(name, specs):
     steps = range(1, STEPS + 1)
     out += b"".join(struct.pack("<2d", *(lr_at(o["lr"], t) for o in options)) for t in steps)
     out += bytes(p.kind(t) for t in steps for p in parameters)
-    kept, parts = [(t, 0) for t in KEPT] + ([(STEPS, 1)] if name in formulas.HAS_EVALUATION else []), {False: [], True: []}
+    kept = [(t, 0) for t in KEPT] + ([(STEPS, 1)] if name in formulas.HAS_EVALUATION else [])
+    parts = {False: [], True: []}
     out += struct.pack("<I", len(kept))
     now = 0
     for at, evaluating in kept:
@@ -229,7 +153,8 @@ def check_specified_numbers():
     table = {
         "sgd:lr=0.1,momentum=0.9,weight_decay=0.01": (
             0.670361906845, -1.711511367669, 2.739568206989, 0.505719281441, 0.038721907535, -0.935240469758),
-        "adam:lr=0.01": (0.951491693174, -1.950000002500, 2.955985393101, 0.514349449456, 0.209474514455, -0.794933754559),
+        "adam:lr=0.01": (
+            0.951491693174, -1.950000002500, 2.955985393101, 0.514349449456, 0.209474514455, -0.794933754559),
         "adamw:lr=0.01,weight_decay=0.1": (
             0.946599304274, -1.940119882555, 2.941108907413, 0.511809895603, 0.208321216928, -0.791098831431),
         "adagrad:lr=0.1,eps=1e-3": (
@@ -253,7 +178,6 @@ def check_specified_numbers():
 
 
 def main():
-    torch.set_default_dtype(torch.float64)  # NAdam's running product would be a float32 otherwise
     check_specified_numbers()
     folder, total = os.path.dirname(os.path.abspath(__file__)), 0
     for name, settings in SETTINGS.items():

@@ -1,7 +1,7 @@
 """Arrays of float64 values with a bound on the error of the same arithmetic in float32.
 
-The derivation, for everything that uses it: float32 rounds the result r of one operation by at most u |r|, u = 2^-24, or
-by 2^-150 where r is subnormal. If operands a and b carry errors ea and eb, then
+The derivation, for everything that uses it: float32 rounds the result r of one operation by at most u |r|, u = 2^-24,
+or by 2^-150 where r is subnormal. If operands a and b carry errors ea and eb, then
 
     a + b   carries  ea + eb
     a b              |a| eb + |b| ea + ea eb
@@ -10,12 +10,13 @@ by 2^-150 where r is subnormal. If operands a and b carry errors ea and eb, then
     max(a, b)        max(ea, eb)
     sign(a)          0 where |a| > ea, else 2 (1 if a is 0): the computed a may be on either side
 
-and after each comes u (|r| + error) for its own rounding. A result that is zero without error is exact, and so is what is
-multiplied by it. A scalar factor is computed in double by the library and rounded to float32 once: u of it. Sums of a
-whole parameter (norms) are in double. The float64 arithmetic of this script errs 2^29 times less; u counts as 1.001 * 2^-24 for that.
+and after each comes u (|r| + error) for its own rounding. A result that is zero without error is exact, and so is what
+is multiplied by it. A scalar factor is computed in double by the library and rounded to float32 once: u of it. Sums of
+a whole parameter (norms) are in double. The float64 arithmetic of this script errs 2^29 times less; u counts as 1.001 *
+2^-24 for that.
 
-No part of the bound is measured or chosen. It holds for any order of one formula's products, since those differ in which
-intermediate result is rounded and not in how many are."""
+No part of the bound is measured or chosen. It holds for any order of one formula's products, since those differ in
+which intermediate result is rounded and not in how many are."""
 import numpy as np
 
 U = 1.001 * 2.0 ** -24

@@ -1,6 +1,6 @@
 """The settings of each optimizer that golden files hold: (spec of the optimizer and its first group, what the second
-group has otherwise). Between them every boolean takes both values, every choice each, every number one that is not its default;
-the C test holds them to that."""
+group has otherwise). Between them every boolean takes both values, every choice each, every number one that is not its
+default; the C test holds them to that."""
 
 COMMON = {"maximize": False}
 ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, **COMMON}
@@ -66,9 +66,11 @@ SETTINGS = {
         ("lamb:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1", "betas=0/0.9,maximize=true"),
         ("lamb:lr=0.01,adam_w_mode=false,weight_decay=0.1", "adam_w_mode=true"),
         ("lamb:lr=0.01,decay_in_trust_ratio=true,weight_decay=0.2", "weight_decay=0.01,betas=0.8/0.9"),
-        ("lamb:lr=0.02,do_bias_correction=false,maximize=true", "do_bias_correction=true,adam_w_mode=false,weight_decay=0.1"),
+        ("lamb:lr=0.02,do_bias_correction=false,maximize=true",
+         "do_bias_correction=true,adam_w_mode=false,weight_decay=0.1"),
         ("lamb:lr=0.01,amsgrad=true,betas=0.9/0.5", "amsgrad=false,decay_in_trust_ratio=true,weight_decay=0.5"),
-        ("lamb:lr=3e-3,amsgrad=true,adam_w_mode=false,weight_decay=0.05,betas=0.8/0.9", "lr=0.1,do_bias_correction=false"),
+        ("lamb:lr=3e-3,amsgrad=true,adam_w_mode=false,weight_decay=0.05,betas=0.8/0.9",
+         "lr=0.1,do_bias_correction=false"),
     ],
     "adamax": [
         ("adamax", "lr=0.02"),
