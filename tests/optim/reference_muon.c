@@ -44,8 +44,8 @@ static void transpose(const double *x, double *y, int64_t rows, int64_t columns)
  * the largest p up to 1; on matrices of such, p changes a difference by at most the largest |p'|, in the Frobenius
  * norm: 3.4445 (at 0) up to 1, 3.97 (at 1.2024) from then on. To this comes the step's own rounding, inner products of
  * length k having |fl(XY) - XY| <= k u |X| |Y|:
- *     A: dA = k u ||X||^2;  AA: m u ||A||^2 + 2 |A|_2 dA + dA^2;  M = b A + c AA: theirs and 3 u (|b| ||A|| + |c|
- *     ||AA||); the sum: m u ||M|| ||X|| + |X|_2 dM + 3 u a ||X|| + 2 u ||M X||
+ *     A = X X^T: dA = k u ||X||^2;  A A: m u ||A||^2 + 2 |A|_2 dA + dA^2;  M = b A + c A A: theirs, and
+ *     3 u (|b| ||A|| + |c| ||AA||);  a X + M X or (a + M) X: (m + 3) u (a + ||M||) ||X|| + |X|_2 dM
  * 1.1 covers that the norms are those of the exact matrices. */
 static double newton_schulz_step(double *x, double *memory, int64_t m, int64_t k, bool first, double error) {
     const double limit = first ? 1 : 1.2024, growth = first ? 3.4445 : 3.97, u = BOUNDED_U;
