@@ -53,7 +53,8 @@ typedef struct tread_closure {
 
 /* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
  * any gradient is read; only algorithms with a line search call it more often. Errors: what evaluate
- * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
+ * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure; TREAD_ERROR_BACKEND and
+ * TREAD_ERROR_MEMORY where oneDNN refuses one of Muon's products); parameters and state are then as
  * before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
 /* Whether the last step applied nothing because clipping had met a non-finite norm under TREAD_NONFINITE_SKIP. */
