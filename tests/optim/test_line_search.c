@@ -54,11 +54,11 @@ static const struct {
     double (*value)(double t);
     double (*slope)(double t);
     int most_calls; /* over all first trials */
-} functions[] = {{"bowl", bowl, bowl_slope, 7},
-                 {"quartic", quartic, quartic_slope, 9},
-                 {"rational", rational, rational_slope, 9},
-                 {"steep", steep, steep_slope, 9},
-                 {"waves", waves, waves_slope, 9}};
+} functions[] = {{"bowl", bowl, bowl_slope, 4},
+                 {"quartic", quartic, quartic_slope, 8},
+                 {"rational", rational, rational_slope, 4},
+                 {"steep", steep, steep_slope, 14},
+                 {"waves", waves, waves_slope, 5}};
 
 static void search(function *f, double first, tread_line_point *ret_best, bool *ret_finite) {
     const tread_line_point start = {0, f->value(0), f->slope(0)};
