@@ -246,8 +246,10 @@ START_TEST(a_missing_gradient_is_zeros) {
     problem q;
     problem_make(&q, NULL, valley, 3, sizes, NULL, "lbfgs:line_search=strong_wolfe");
     q.missing = 1u << 1;
+    const uint32_t version = q.p.items[0]->tensor.version;
     ck_assert_ok(problem_step(&q));
     ck_assert_ok(problem_step(&q));
+    ck_assert_uint_gt(q.p.items[0]->tensor.version, version); /* a backward through old values would be refused */
     for (int e = 0; e < 3; e++)
         ck_assert_float_eq(param_data(&q.p, 1)[e], 0);
     ck_assert_float_ne(param_data(&q.p, 0)[0], 0);
