@@ -52,7 +52,7 @@ bool tread_lbfgs_history_fits(const tread_lbfgs_history *h, const tread_lbfgs_op
 }
 
 void tread_lbfgs_history_copy(tread_lbfgs_history *to, const tread_lbfgs_history *from) {
-    for (size_t i = from->n > to->history_size ? from->n - to->history_size : 0; i < from->n; i++) {
+    for (size_t i = 0; i < from->n; i++) {
         tread_lbfgs_pair pair = tread_lbfgs_history_spare(to);
         memcpy(pair.y, from->live[i].y, (size_t)to->n_floats * sizeof(float));
         memcpy(pair.s, from->live[i].s, (size_t)to->n_floats * sizeof(float));
@@ -102,8 +102,4 @@ void tread_lbfgs_history_push(tread_lbfgs_history *h, double ro) {
     h->live[h->n++] = added;
 }
 
-void tread_lbfgs_history_clear(tread_lbfgs_history *h) {
-    for (size_t i = h->n_old; i < h->n; i++)
-        h->idle[h->n_idle++] = h->live[i];
-    h->n = h->n_old = 0;
-}
+void tread_lbfgs_history_clear(tread_lbfgs_history *h) { h->n = h->n_old = 0; }
