@@ -18,10 +18,9 @@ tread_status tread_lbfgs_history_create(const tread_lbfgs_options *options, int6
     h->n_floats = n_floats;
     h->history_size = (size_t)options->history_size;
     h->n_buffers = buffers_for(options);
-    /* The largest first: where it is too large, no other is. */
+    /* The largest first, so that no other's size overflows. */
     size_t bytes, n = h->n_buffers, pair = sizeof(tread_lbfgs_pair);
-    if (__builtin_mul_overflow(n, 2 * (size_t)n_floats * sizeof(float), &bytes) ||
-        __builtin_mul_overflow(n, pair, &(size_t){0}))
+    if (__builtin_mul_overflow(n, 2 * (size_t)n_floats * sizeof(float), &bytes))
         bytes = SIZE_MAX;
     h->block = tread_alloc(bytes, "the pairs of an L-BFGS history");
     h->live = h->block == NULL ? NULL : tread_alloc(h->history_size * pair, "an L-BFGS history");
