@@ -332,6 +332,18 @@ START_TEST(a_point_that_is_not_finite_is_left) {
 }
 END_TEST
 
+/* The gradient at the best point counts, not the one that was met last. */
+START_TEST(it_converges_where_the_search_was_broken_off) {
+    problem q = make_parabola("lbfgs:line_search=strong_wolfe,lr=0.03,tolerance_grad=2.98");
+    q.bad_at = 3; /* the first trial, 2.97, is too near, the second is bad */
+    ck_assert_ok(problem_step(&q));
+    ck_assert_int_eq(q.n_calls, 3);
+    ck_assert_double_eq(problem_number(&q, "n_iter"), 1);
+    ck_assert_float_eq(param_data(&q.p, 0)[0], 2.97f);
+    problem_destroy(&q);
+}
+END_TEST
+
 /* A bowl with a wall: the first trial of lr 1 lies behind it. */
 static double wall(const double *x, int64_t n, double *ret_g) {
     (void)n;
@@ -487,6 +499,6 @@ END_TEST
 
 TEST_MAIN("lbfgs", rosenbrock_in_few_calls, a_quadratic_in_1000_dimensions, every_way_to_end,
           many_short_steps_are_one_long_one, max_eval_is_honoured, three_pairs_and_the_direction_they_give,
-          a_missing_gradient_is_zeros, a_point_that_is_not_finite_is_left, after_a_wall_it_begins_anew,
-          a_start_that_is_not_finite_is_an_error, values_that_are_refused, clipping_within_a_closure,
-          a_schedule_moves_lr)
+          a_missing_gradient_is_zeros, a_point_that_is_not_finite_is_left, it_converges_where_the_search_was_broken_off,
+          after_a_wall_it_begins_anew, a_start_that_is_not_finite_is_an_error, values_that_are_refused,
+          clipping_within_a_closure, a_schedule_moves_lr)
