@@ -164,6 +164,9 @@ static tread_status check_value(const tread_field_table *table, const tread_fiel
     } else if (field->kind != TREAD_FIELD_BOOLEAN) {
         fine = in_range(&field->range, value) || (field->may_be_absent && isnan(value));
     }
+    bool whole = field->kind == TREAD_FIELD_INTEGER || field->kind == TREAD_FIELD_INTEGER_LIST;
+    if (fine && whole && fabs(value) > TREAD_LARGEST_INTEGER)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is more than 2^53", table->name, field->name);
     if (fine)
         return TREAD_OK;
     tread_report range = {.length = 0};

@@ -10,7 +10,8 @@
 
 #include "optim/report.h"
 
-#define TREAD_MAX_VALUES 2 /* of an array field */
+#define TREAD_MAX_VALUES 2           /* of an array field */
+#define TREAD_LARGEST_INTEGER 0x1p53 /* of an integer field: doubles hold it, and sums of a few do not overflow */
 
 typedef struct tread_range {
     double low, high;
@@ -25,6 +26,10 @@ typedef struct tread_range {
     { 0, INFINITY, true, true, false, false } /* (0, inf) */
 #define TREAD_RANGE_BELOW_ONE                                                                                          \
     { 0, 1, false, true, false, false } /* [0, 1) */
+#define TREAD_RANGE_UNIT                                                                                               \
+    { 0, 1, false, false, false, false } /* [0, 1] */
+#define TREAD_RANGE_UP_TO_ONE                                                                                          \
+    { 0, 1, true, false, false, false } /* (0, 1] */
 #define TREAD_RANGE_INSIDE(below, above)                                                                               \
     { (below), (above), true, true, false, false } /* (below, above) */
 #define TREAD_RANGE_FROM(first)                                                                                        \
@@ -99,6 +104,12 @@ typedef struct tread_field_table {
      .unsaved = true,                                                                                                  \
      .doc = "the step to go on after; -1: from the start"},                                                            \
         TREAD_BOOLEAN(struct_name, verbose, 0, "log each new learning rate")
+
+/* Of those that move momentum too. Not 0: that would drop the optimizer's momentum buffer. */
+#define TREAD_FIELDS_OF_MOMENTUM(struct_name, base, max)                                                               \
+    TREAD_BOOLEAN(struct_name, cycle_momentum, 0, "move momentum or betas[0] against lr"),                             \
+        TREAD_REAL(struct_name, base_momentum, base, TREAD_RANGE_INSIDE(0, 1), "momentum at the peak"),                \
+        TREAD_REAL(struct_name, max_momentum, max, TREAD_RANGE_INSIDE(0, 1), "momentum away from it")
 
 /* Numbers, to be written with slashes between. */
 static inline bool tread_field_is_list(const tread_field *field) {

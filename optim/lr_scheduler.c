@@ -195,6 +195,10 @@ void tread_lr_scheduler_destroy(tread_lr_scheduler *scheduler) {
     tread_free(scheduler);
 }
 
+bool tread_lr_schedulers_have_base(const tread_optimizer *optimizer) {
+    return optimizer->schedulers != NULL && optimizer->schedulers->type->lr != NULL; /* one on a metric is alone */
+}
+
 void tread_lr_schedulers_detach(tread_optimizer *optimizer) {
     for (tread_lr_scheduler *s = optimizer->schedulers; s != NULL; s = s->next)
         s->optimizer = NULL;

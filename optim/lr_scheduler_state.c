@@ -121,8 +121,9 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
     }
     if (tread_state_get_integer(root, "last_step", &in->last_step) != TREAD_OK)
         tread_report_part(report, "%s", tread_last_error());
-    else if (in->last_step < 0)
-        tread_report_part(report, "last_step = %lld is negative", (long long)in->last_step);
+    else if (in->last_step < 0 || (double)in->last_step > TREAD_LARGEST_INTEGER)
+        tread_report_part(report, "last_step = %lld is %s", (long long)in->last_step,
+                          in->last_step < 0 ? "negative" : "more than 2^53");
     read_lrs(root, "last_lr", n, in->lrs, report);
     TREAD_TRY(read_fields(&type->table, in->options, root, "options", report));
     if (type->lr_on_metric != NULL)
