@@ -45,6 +45,16 @@ double tread_cos_pi(int64_t i, int64_t n) {
     return sign * sin_small(pi * ((double)(whole - 2 * j) / (double)(2 * whole)));
 }
 
+double tread_cos_pi_unit(double t) {
+    const double pi = 3.14159265358979323846;
+    double sign = 1;
+    if (t > 0.5) { /* cos(pi (1 - t)) = -cos(pi t); the differences are exact */
+        t = 1 - t;
+        sign = -1;
+    }
+    return sign * (t <= 0.25 ? cos_small(pi * t) : sin_small(pi * (0.5 - t)));
+}
+
 double tread_real_power(double base, double exponent) {
     if (exponent < 0x1p52 && 2 * exponent == floor(2 * exponent)) {
         double whole = floor(exponent);
