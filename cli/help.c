@@ -61,6 +61,11 @@ void cli_print_algorithms(void) {
             if (tread_optimizer_field(type, i, &field) == TREAD_OK)
                 print_field(&field);
     }
+    cli_print_schedulers();
+}
+
+void cli_print_schedulers(void) {
+    tread_field_info field;
     printf("\nSchedulers and their fields:\n");
     for (size_t type = 0; type < tread_lr_scheduler_type_count(); type++) {
         printf("\n  %s: %s\n", tread_lr_scheduler_type_name(type), tread_lr_scheduler_type_doc(type));
