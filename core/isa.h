@@ -41,10 +41,13 @@ tread_isa tread_isa_use(tread_isa isa);
 #define TREAD_BODY(name) TREAD_BODY_PASTE(name)
 #define TREAD_BODY_PASTE(name) name##_body
 #define TREAD_KERNEL(name, parameters, arguments) TREAD_KERNEL_PASTE(name, parameters, arguments)
-#define TREAD_KERNEL_PASTE(name, parameters, arguments)                                                                \
-    static void name##_baseline parameters { name##_body arguments; }                                                  \
-    TREAD_TARGET_AVX2 static void name##_avx2 parameters { name##_body arguments; }                                    \
-    TREAD_TARGET_AVX512 static void name##_avx512 parameters { name##_body arguments; }                                \
+#define TREAD_KERNEL_PASTE(name, parameters, arguments) TREAD_KERNEL_OF(name, parameters, name##_body arguments)
+/* The same for one way through a body of any name, whose other arguments are constants:
+ * TREAD_KERNEL_OF(amsgrad, (const factors *f, const tread_update *u), apply(f, u, true)). */
+#define TREAD_KERNEL_OF(name, parameters, call)                                                                        \
+    static void name##_baseline parameters { call; }                                                                   \
+    TREAD_TARGET_AVX2 static void name##_avx2 parameters { call; }                                                     \
+    TREAD_TARGET_AVX512 static void name##_avx512 parameters { call; }                                                 \
     static void(*const name[TREAD_ISA_COUNT]) parameters = {name##_baseline, name##_avx2, name##_avx512};
 
 #define TREAD_CALL(name) name[tread_isa_chosen()]

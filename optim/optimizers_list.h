@@ -7,7 +7,16 @@
 /* In the order of help texts; each is a `const tread_optimizer_type tread_NAME_type` in optim/NAME.c. */
 #define TREAD_OPTIMIZERS(X)                                                                                            \
     X(sgd)                                                                                                             \
-    X(adam)
+    X(lion)                                                                                                            \
+    X(adam)                                                                                                            \
+    X(adamw)                                                                                                           \
+    X(lamb)                                                                                                            \
+    X(adamax)                                                                                                          \
+    X(nadam)                                                                                                           \
+    X(radam)                                                                                                           \
+    X(adagrad)                                                                                                         \
+    X(rmsprop)                                                                                                         \
+    X(adadelta)
 
 #define TREAD_DECLARE_OPTIMIZER(name) extern const tread_optimizer_type tread_##name##_type;
 TREAD_OPTIMIZERS(TREAD_DECLARE_OPTIMIZER)

@@ -1,11 +1,19 @@
 #include "optim/scalar.h"
 
+#include "core/math.h"
+
 double tread_power(double base, uint64_t n) {
     double result = 1;
     for (; n > 0; n >>= 1, base *= base)
         if (n & 1)
             result *= base;
     return result;
+}
+
+double tread_real_power(double base, double exponent) {
+    if (exponent <= 64 && exponent == (double)(uint64_t)exponent)
+        return tread_power(base, (uint64_t)exponent);
+    return tread_exp_f64(exponent * tread_log_f64(base));
 }
 
 /* Taylor series on [0, pi/4], where the first term left out is below 1e-19 of the sum. */

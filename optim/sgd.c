@@ -2,6 +2,7 @@
 
 #include "core/isa.h"
 #include "core/status.h"
+#include "optim/conventions.h"
 #include "optim/optimizers_list.h"
 
 typedef struct factors {
@@ -88,19 +89,13 @@ static bool has_buffer(const void *options) {
     return o->momentum != 0 && o->convention == TREAD_MOMENTUM_PYTORCH;
 }
 
-static const char *const conventions[] = {"velocity", "pytorch", NULL};
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_sgd_options, 1e-3),
     TREAD_REAL(tread_sgd_options, momentum, 0, TREAD_RANGE_NOT_NEGATIVE, "share of the last change that is kept"),
     TREAD_REAL(tread_sgd_options, dampening, 0, TREAD_RANGE_NOT_NEGATIVE, "what momentum takes off the gradient"),
     TREAD_REAL(tread_sgd_options, weight_decay, 0, TREAD_RANGE_NOT_NEGATIVE, "L2 penalty, added to the gradient"),
     TREAD_BOOLEAN(tread_sgd_options, nesterov, 0, "Nesterov's momentum"),
-    {.name = "convention",
-     .kind = TREAD_FIELD_CHOICE,
-     .offset = offsetof(tread_sgd_options, convention),
-     .choices = conventions,
-     .identity = true,
-     .doc = "lr inside the velocity, or outside as in PyTorch"},
+    TREAD_FIELD_MOMENTUM_CONVENTION(tread_sgd_options),
     TREAD_FIELDS_OF_ALL(tread_sgd_options),
 };
 
