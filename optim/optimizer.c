@@ -171,7 +171,7 @@ static tread_status add_group(tread_optimizer *optimizer, tread_parameter_list p
     optimizer->factors = t.factors;
     optimizer->n_items += params.count;
     tread_param_group *group = &optimizer->groups[optimizer->n_groups++];
-    if (optimizer->schedulers != NULL) /* it takes part from now on */
+    if (tread_lr_schedulers_have_base(optimizer)) /* it takes part from now on */
         group->initial_lr = *(double *)tread_group_option(optimizer, group, "lr");
     free_tables(&old);
     return TREAD_OK;

@@ -79,7 +79,8 @@ tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_
 /* For solvers: marks every parameter's data as changed. */
 void tread_optimizer_touch(tread_optimizer *optimizer);
 
-/* Schedulers. */
+/* Schedulers. Whether there is one that works from a base lr. */
+bool tread_lr_schedulers_have_base(const tread_optimizer *optimizer);
 void tread_lr_schedulers_detach(tread_optimizer *optimizer);
 
 #endif
