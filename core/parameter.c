@@ -45,6 +45,29 @@ tread_tensor *tread_parameter_tensor(const tread_parameter *parameter) {
     return parameter != NULL ? (tread_tensor *)&parameter->tensor : NULL; /* handles are const in name only */
 }
 
+tread_parameter_role tread_parameter_get_role(const tread_parameter *parameter) {
+    return parameter != NULL ? parameter->role : TREAD_ROLE_WEIGHT;
+}
+
+tread_status tread_parameter_set_role(tread_parameter *parameter, tread_parameter_role role) {
+    TREAD_REFUSE_NULL("parameter set role", parameter);
+    if ((unsigned)role >= TREAD_ROLE_COUNT)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "parameter: role = %d is outside [0, %d)", (int)role, TREAD_ROLE_COUNT);
+    parameter->role = role;
+    return TREAD_OK;
+}
+
+const char *tread_role_name(tread_parameter_role role) {
+    switch (role) {
+    case TREAD_ROLE_WEIGHT: return "weight";
+    case TREAD_ROLE_BIAS: return "bias";
+    case TREAD_ROLE_NORM: return "norm";
+    case TREAD_ROLE_EMBEDDING: return "embedding";
+    case TREAD_ROLE_OUTPUT: return "output";
+    }
+    return NULL;
+}
+
 tread_status tread_parameter_rename(tread_parameter *parameter, const char *name) {
     char *copy = name != NULL ? tread_strdup(name) : NULL;
     if (name != NULL && copy == NULL)

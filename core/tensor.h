@@ -47,6 +47,7 @@ struct tread_parameter {
     char *name;
     tread_tensor tensor;
     tread_tensor grad;
+    tread_parameter_role role;
     bool in_block; /* data and gradient lie in a block that somebody else owns */
 };
 

@@ -41,7 +41,8 @@ tread_module *tread_linear_layer(tread_context *context, int64_t n_inputs, int64
         return tread_fail_null(TREAD_ERROR_ARGUMENT, "linear_layer: %s = %lld is not at least 1",
                                n_inputs < 1 ? "n_inputs" : "n_outputs",
                                (long long)(n_inputs < 1 ? n_inputs : n_outputs));
-    const tread_parameter_shape parameters[] = {{"weight", 2, {n_outputs, n_inputs}}, {"bias", 1, {n_outputs}}};
+    const tread_parameter_shape parameters[] = {{"weight", 2, {n_outputs, n_inputs}, TREAD_ROLE_WEIGHT},
+                                                {"bias", 1, {n_outputs}, TREAD_ROLE_BIAS}};
     return tread_module_create(context, &linear_type, NULL, parameters, bias ? 2 : 1, NULL, 0);
 }
 
@@ -173,6 +174,6 @@ tread_module *tread_layer_norm_layer(tread_context *context, int64_t n, double e
         return tread_fail_null(TREAD_ERROR_ARGUMENT, "layer_norm_layer: n = %lld is not at least 1", (long long)n);
     if (!(eps > 0 && eps <= DBL_MAX))
         return tread_fail_null(TREAD_ERROR_ARGUMENT, "layer_norm_layer: eps = %g is not positive and finite", eps);
-    const tread_parameter_shape parameters[] = {{"weight", 1, {n}}, {"bias", 1, {n}}};
+    const tread_parameter_shape parameters[] = {{"weight", 1, {n}, TREAD_ROLE_NORM}, {"bias", 1, {n}, TREAD_ROLE_NORM}};
     return create_with(context, &layer_norm_type, eps, n, parameters, affine ? 2 : 0);
 }

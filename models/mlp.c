@@ -70,6 +70,8 @@ tread_module *tread_mlp(tread_context *context, const tread_mlp_options *options
     }
     if (!list.failed)
         append(&list, tread_linear_layer(context, n_inputs, o.n_outputs, o.bias));
+    if (!list.failed)
+        list.items[list.count - 1]->parameters[0]->role = TREAD_ROLE_OUTPUT;
     tread_module *model = NULL;
     if (list.failed)
         tread_module_destroy_all(list.items, list.count);

@@ -84,6 +84,7 @@ static bool make_own(const char *kind, const tread_parameter_shape *parameters, 
                 tread_parameter_destroy(list[i]);
             return false;
         }
+        list[i]->role = parameters[i].role;
     }
     return true;
 }
@@ -192,6 +193,10 @@ static tread_status check(const tread_module_type *type, const tread_parameter_s
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is NULL", type->name,
                           parameters == NULL && n_parameters > 0 ? "parameters" : "children");
     TREAD_TRY(check_names(type->name, parameters, n_parameters, children, n_children));
+    for (size_t i = 0; i < n_parameters; i++)
+        if (tread_role_name(parameters[i].role) == NULL)
+            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameters[%zu].role = %d is outside [0, %d)", type->name, i,
+                              (int)parameters[i].role, TREAD_ROLE_COUNT);
     return check_children(type->name, children, n_children);
 }
 

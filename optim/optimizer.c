@@ -96,8 +96,7 @@ static tread_status make_workspaces(const tread_optimizer *optimizer, const trea
     for (size_t i = 0; whole && i < group->count; i++) {
         tread_optimizer_item *item = &items[group->first + i];
         item->whole = true;
-        TREAD_TRY(
-            type->create_workspace(optimizer->context, group->options, &item->parameter->tensor, &item->workspace));
+        TREAD_TRY(type->create_workspace(optimizer->context, group->options, item->parameter, &item->workspace));
     }
     return TREAD_OK;
 }

@@ -19,6 +19,7 @@ typedef struct tread_optimizer_item {
     bool whole;        /* updated by whole_tensor */
     void *factors;
     tread_progress progress; /* step: updates received */
+    tread_progress before;   /* this step: what it was */
     void *workspace;
 } tread_optimizer_item;
 

@@ -60,14 +60,13 @@ static void prepare(planner *p, tread_optimizer_item *item) {
     item->factors = made->factors;
 }
 
-/* Returns the length of the step's element space. Nothing can fail from here on. */
+/* Returns the length of the step's element space. */
 static int64_t plan_step(tread_optimizer *optimizer) {
     planner p = {.optimizer = optimizer};
     int64_t position = 0;
     for (size_t g = 0; g < optimizer->n_groups; g++) {
         tread_param_group *group = &optimizer->groups[g];
         float scale = *(const bool *)tread_group_option(optimizer, group, "maximize") ? -group->clip : group->clip;
-        group->clip = 1;
         p.group = group;
         p.n_made = 0;
         for (size_t i = group->first; i < group->first + group->count; i++) {
@@ -81,8 +80,8 @@ static int64_t plan_step(tread_optimizer *optimizer) {
             item->g = x->grad_state == TREAD_GRAD_ZERO ? zeros : x->grad->data;
             item->scale = scale;
             item->starting = item->progress.fresh;
+            item->before = item->progress;
             prepare(&p, item);
-            tread_tensor_touch(x);
             if (!item->whole)
                 position += (item->n + LINE - 1) / LINE * LINE;
         }
@@ -214,27 +213,54 @@ static void reduce_all(tread_optimizer *optimizer, int64_t total) {
     }
 }
 
-static void update_whole(tread_optimizer *optimizer) {
-    for (size_t g = 0; g < optimizer->n_groups; g++)
-        for (size_t i = optimizer->groups[g].first; i < optimizer->groups[g].first + optimizer->groups[g].count; i++) {
-            tread_optimizer_item *item = &optimizer->items[i];
-            if (!item->whole || item->g == NULL)
-                continue;
-            tread_tensor *x = &item->parameter->tensor;
-            item->g = tread_tensor_grad(x)->data; /* zeros are written out: one block of them is not enough here */
-            tread_update u = part_of(optimizer, &optimizer->groups[g], item, 0, item->n, true);
-            optimizer->type->whole_tensor(item->factors, &u, x, item->workspace);
-        }
+/* The parameters that are updated as a whole; first their directions, which may fail, then the updates. */
+static tread_status update_whole(tread_optimizer *optimizer, bool directions) {
+    const tread_optimizer_type *type = optimizer->type;
+    for (size_t i = 0; i < optimizer->n_items; i++) {
+        tread_optimizer_item *item = &optimizer->items[i];
+        if (!item->whole || item->g == NULL)
+            continue;
+        tread_tensor *x = &item->parameter->tensor;
+        item->g = tread_tensor_grad(x)->data; /* zeros are written out: one block of them is not enough here */
+        const tread_param_group *group = &optimizer->groups[group_of(optimizer, i)];
+        tread_update u = part_of(optimizer, group, item, 0, item->n, directions || type->find_direction == NULL);
+        if (directions)
+            TREAD_TRY(type->find_direction(item->factors, &u, item->workspace));
+        else
+            type->whole_tensor(item->factors, &u, x, item->workspace);
+    }
+    return TREAD_OK;
 }
 
-static void apply(tread_optimizer *optimizer) {
+static void undo_plan(tread_optimizer *optimizer) {
+    for (size_t i = 0; i < optimizer->n_items; i++)
+        if (optimizer->items[i].g != NULL)
+            optimizer->items[i].progress = optimizer->items[i].before;
+}
+
+static tread_status apply(tread_optimizer *optimizer) {
+    const tread_optimizer_type *type = optimizer->type;
     int64_t total = plan_step(optimizer);
-    if (optimizer->type->reduce != NULL)
+    if (type->find_direction != NULL) {
+        tread_status status = update_whole(optimizer, true);
+        if (status != TREAD_OK) {
+            undo_plan(optimizer);
+            return status;
+        }
+    }
+    /* Nothing can fail from here on. */
+    for (size_t i = 0; i < optimizer->n_items; i++)
+        if (optimizer->items[i].g != NULL)
+            tread_tensor_touch(&optimizer->items[i].parameter->tensor);
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        optimizer->groups[g].clip = 1;
+    if (type->reduce != NULL)
         reduce_all(optimizer, total);
-    if (optimizer->type->update != NULL)
+    if (type->update != NULL)
         tread_parallel_for(optimizer->context, total, GRAIN, ALIGN, update_elements, &(pass){.optimizer = optimizer});
-    if (optimizer->type->whole_tensor != NULL)
-        update_whole(optimizer);
+    if (type->whole_tensor != NULL)
+        return update_whole(optimizer, false);
+    return TREAD_OK;
 }
 
 tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure) {
@@ -257,12 +283,12 @@ tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *clo
     }
     optimizer->skipped = optimizer->skip_next;
     optimizer->skip_next = false;
-    if (!optimizer->skipped) {
-        uint64_t start = tread_trace_start(optimizer->context);
-        apply(optimizer);
-        tread_trace_stop(optimizer->context, start, type->table.name, TREAD_TRACE_OTHER);
-    }
-    return TREAD_OK;
+    if (optimizer->skipped)
+        return TREAD_OK;
+    uint64_t start = tread_trace_start(optimizer->context);
+    tread_status status = apply(optimizer);
+    tread_trace_stop(optimizer->context, start, type->table.name, TREAD_TRACE_OTHER);
+    return status;
 }
 
 bool tread_optimizer_step_skipped(const tread_optimizer *optimizer) {
@@ -312,4 +338,8 @@ tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool train
                        &(pass){.optimizer = optimizer, .is_switch = true, .training = training});
     optimizer->evaluating = !training;
     return TREAD_OK;
+}
+
+bool tread_optimizer_is_training(const tread_optimizer *optimizer) {
+    return optimizer != NULL && !optimizer->evaluating;
 }

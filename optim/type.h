@@ -69,13 +69,15 @@ typedef struct tread_optimizer_type {
     void (*reduced)(const void *options, const double *sums, void *factors);
     int n_sums;
 
-    /* Optional: parameters whose group's options say so (NULL: all) are updated as a whole. */
+    /* Optional: parameters whose group's options say so (NULL: all) are updated as a whole. Before anything is changed
+     * find_direction, which may be NULL, computes what may fail for each of them, into the workspace alone. */
     bool (*applies_whole)(const void *options);
+    tread_status (*find_direction)(const void *factors, const tread_update *u, void *workspace);
     void (*whole_tensor)(const void *factors, const tread_update *u, const tread_tensor *shape, void *workspace);
-    /* What it needs for one parameter, made when the group is; also refuses shapes it cannot take (the sentence names
-     * the optimizer). Required with whole_tensor. */
-    tread_status (*create_workspace)(const tread_context *context, const void *options, const tread_tensor *shape,
-                                     void **ret_workspace);
+    /* What they need for one parameter, made when the group is; also refuses shapes it cannot take (the sentence names
+     * optimizer, parameter and shape). Required with whole_tensor. */
+    tread_status (*create_workspace)(const tread_context *context, const void *options,
+                                     const tread_parameter *parameter, void **ret_workspace);
     void (*destroy_workspace)(void *workspace);
 
     /* Optional: the parameters for use instead of for training, and back (Schedule-Free). */

@@ -8,7 +8,7 @@ TREAD_BEGIN_DECLS
 
 /* A multilayer perceptron: for each hidden size a linear layer, layer_norm where wanted, the activation, dropout where
  * p > 0; then a linear layer of n_outputs. A tread_sequential of those, with its names: "0.weight", "0.bias",
- * "2.weight", ... */
+ * "2.weight", ...; the last layer's weight has the role TREAD_ROLE_OUTPUT. */
 typedef struct tread_mlp_options {
     size_t size;                 /* sizeof, set by tread_mlp_defaults() */
     int64_t n_inputs;            /* >= 1; must be given */

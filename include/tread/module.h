@@ -117,6 +117,7 @@ typedef struct tread_parameter_shape {
     const char *name;
     int rank;
     int64_t shape[TREAD_MAX_RANK];
+    tread_parameter_role role; /* [TREAD_ROLE_WEIGHT] */
 } tread_parameter_shape;
 
 /* A child under its name, likewise without dots. */
@@ -127,8 +128,8 @@ typedef struct tread_named_module {
 
 /* A module with own parameters (float32) and children, both copied from the arrays, which may be NULL where there are
  * none. Takes state and the children over, and destroys them where it fails. NULL: TREAD_ERROR_ARGUMENT (type or
- * forward missing; a name that is empty, has a dot or is there twice; a child that is NULL, twice there, or part of
- * another module), TREAD_ERROR_SHAPE, TREAD_ERROR_MEMORY, or what initialize fails with. */
+ * forward missing; a name that is empty, has a dot or is there twice; no such role; a child that is NULL, twice there,
+ * or part of another module), TREAD_ERROR_SHAPE, TREAD_ERROR_MEMORY, or what initialize fails with. */
 TREAD_API tread_module *tread_module_create(tread_context *context, const tread_module_type *type, void *state,
                                             const tread_parameter_shape *parameters, size_t n_parameters,
                                             const tread_named_module *children, size_t n_children);

@@ -61,9 +61,13 @@ TREAD_API bool tread_optimizer_step_skipped(const tread_optimizer *optimizer);
 /* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding. */
 TREAD_API void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none);
 
-/* For algorithms whose parameters differ between training and use (Schedule-Free): evaluation mode holds
- * the weights to use, and step is an error there. No effect on the others. Starts as training. TREAD_ERROR_STATE. */
+/* For algorithms whose parameters differ between training and use (Schedule-Free): in evaluation mode the parameters
+ * hold the weights to use and to save, and tread_optimizer_step() is TREAD_ERROR_STATE. No effect on the others, which
+ * are always training. Starts as training. There and back is the same but for roundings, a few units in the last place
+ * of the parameter and of z; a trainer switches round its evaluations, so that with these algorithms alone evaluating
+ * more often may change the last bits of a run. The state dict has the mode: save the parameters in the same one. */
 TREAD_API tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool training);
+TREAD_API bool tread_optimizer_is_training(const tread_optimizer *optimizer); /* false where NULL */
 
 /* ---- Groups ---- */
 

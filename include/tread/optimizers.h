@@ -280,21 +280,23 @@ TREAD_API tread_optimizer *tread_muon(const tread_context *context, tread_parame
 
 /* ---- Without a schedule ---- */
 
-/* Defazio and others, "The road less scheduled", 2024. In training mode the parameter holds y, the point of the
- * gradient; z starts as x. For k = t - 1: s = k < warmup_steps ? (k + 1) / warmup_steps : 1;  a = lr s sqrt(1 - b2^(k +
- * 1));  amax = max(amax, a) w = (k + 1)^r amax^weight_lr_power;  W += w;  c = w / W, 0 if W is 0;  v = b2 v + (1 - b2)
- * g^2 n = g / (sqrt(v) + eps) + wd y;  y = (1 - c) y + c z + a (b1 (1 - c) - 1) n;  z -= a n The averaged point, for
- * evaluation and for use, is y + (1 - 1 / b1)(z - y): tread_optimizer_set_training(optimizer, false) puts it into the
- * parameters, (optimizer, true) goes back. A step in evaluation mode is TREAD_ERROR_STATE. */
+/* Defazio and others, "The road less scheduled", 2024. In training mode the parameter holds y, the point where the
+ * gradient is taken; z starts as the parameter.
+ *     s = t <= warmup_steps ? t / warmup_steps : 1;  a = lr s sqrt(1 - b2^t);  amax = max(amax, a)
+ *     w = t^r amax^weight_lr_power;  W += w;  c = w / W, 0 if W is 0
+ *     v = b2 v + (1 - b2) g^2;  n = g / (sqrt(v) + eps) + wd y
+ *     y = (1 - c) y + c z + a (b1 (1 - c) - 1) n;  z -= a n
+ * The averaged point, for evaluation and for use, is x = y + (1 - 1 / b1) (z - y): tread_optimizer_set_training(
+ * optimizer, false) puts it into the parameters, (optimizer, true) goes back by y = x + (1 - b1) (z - x). */
 typedef struct tread_schedule_free_adamw_options {
     size_t size;                /* sizeof, set by tread_schedule_free_adamw_defaults() */
     double lr;                  /* [2.5e-3] >= 0 */
-    double betas[2];            /* [0.9, 0.999] each in (0, 1) and [0, 1) */
+    double betas[2];            /* [0.9, 0.999] each in (0, 1) */
     double eps;                 /* [1e-8] >= 0 */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
-    double r;                   /* [0] >= 0 */
-    double weight_lr_power;     /* [2] >= 0 */
+    double r;                   /* [0] in [0, 16] */
+    double weight_lr_power;     /* [2] in [0, 16] */
     bool maximize;              /* [false] negates gradients first */
     double clip_grad_max_norm;  /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
     double clip_grad_norm_type; /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
@@ -310,8 +312,8 @@ typedef struct tread_schedule_free_sgd_options {
     double momentum;            /* [0.9] in (0, 1) */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
-    double r;                   /* [0] >= 0 */
-    double weight_lr_power;     /* [2] >= 0 */
+    double r;                   /* [0] in [0, 16] */
+    double weight_lr_power;     /* [2] in [0, 16] */
     bool maximize;              /* [false] negates gradients first */
     double clip_grad_max_norm;  /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
     double clip_grad_norm_type; /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */

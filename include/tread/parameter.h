@@ -12,6 +12,17 @@ TREAD_BEGIN_DECLS
 
 typedef struct tread_parameter tread_parameter;
 
+/* What a parameter is for, by which optimizers' groups are made (groups.h). Layers set it; it is not in weight files.
+ */
+typedef enum tread_parameter_role {
+    TREAD_ROLE_WEIGHT = 0, /* of hidden layers, and whatever is none of the others */
+    TREAD_ROLE_BIAS = 1,
+    TREAD_ROLE_NORM = 2, /* scale and shift of a normalization */
+    TREAD_ROLE_EMBEDDING = 3,
+    TREAD_ROLE_OUTPUT = 4, /* the weight of a model's last layer */
+} tread_parameter_role;
+#define TREAD_ROLE_COUNT 5
+
 /* Parameters in the order of the model. The array belongs to the module (or to the caller who made it). */
 typedef struct tread_parameter_list {
     tread_parameter *const *items;
@@ -26,6 +37,11 @@ TREAD_API void tread_parameter_destroy(tread_parameter *parameter); /* NULL and 
 TREAD_API const char *tread_parameter_name(const tread_parameter *parameter); /* "0.weight"; NULL if it has none */
 /* The leaf tensor; owned by the parameter. Its gradient is tread_tensor_grad() of it. */
 TREAD_API tread_tensor *tread_parameter_tensor(const tread_parameter *parameter);
+
+TREAD_API tread_parameter_role tread_parameter_get_role(const tread_parameter *parameter); /* weight where NULL */
+/* At any time; optimizers look when they are made. TREAD_ERROR_ARGUMENT. */
+TREAD_API tread_status tread_parameter_set_role(tread_parameter *parameter, tread_parameter_role role);
+TREAD_API const char *tread_role_name(tread_parameter_role role); /* "weight"; static; NULL if there is no such role */
 
 TREAD_END_DECLS
 

@@ -133,5 +133,25 @@ START_TEST(every_allocation_may_fail) {
 }
 END_TEST
 
+START_TEST(a_role_can_be_set) {
+    tread_parameter *p = tread_parameter_create("w", 1, (int64_t[]){3});
+    ck_assert_int_eq(tread_parameter_get_role(p), TREAD_ROLE_WEIGHT);
+    for (int role = 0; role < TREAD_ROLE_COUNT; role++) {
+        ck_assert_ok(tread_parameter_set_role(p, (tread_parameter_role)role));
+        ck_assert_int_eq(tread_parameter_get_role(p), role);
+        ck_assert_ptr_nonnull(tread_role_name((tread_parameter_role)role));
+        for (int other = 0; other < role; other++)
+            ck_assert_str_ne(tread_role_name((tread_parameter_role)role), tread_role_name((tread_parameter_role)other));
+    }
+    ck_assert_fails(tread_parameter_set_role(p, (tread_parameter_role)TREAD_ROLE_COUNT), TREAD_ERROR_ARGUMENT,
+                    "role = 5 is outside [0, 5)");
+    ck_assert_fails(tread_parameter_set_role(NULL, TREAD_ROLE_BIAS), TREAD_ERROR_ARGUMENT, "NULL");
+    ck_assert_int_eq(tread_parameter_get_role(p), TREAD_ROLE_COUNT - 1);
+    ck_assert_int_eq(tread_parameter_get_role(NULL), TREAD_ROLE_WEIGHT);
+    ck_assert_ptr_null(tread_role_name((tread_parameter_role)TREAD_ROLE_COUNT));
+    tread_parameter_destroy(p);
+}
+END_TEST
+
 TEST_MAIN("parameter", a_parameter_is_a_leaf_of_zeros, a_block_keeps_values_and_gradients, renaming_copies,
-          every_allocation_may_fail)
+          every_allocation_may_fail, a_role_can_be_set)

@@ -257,5 +257,27 @@ START_TEST(test_summary_without_memory) {
 }
 END_TEST
 
+/* Roles stay when layers become part of something larger. */
+START_TEST(test_layers_set_roles) {
+    tread_mlp_options o = tread_mlp_defaults();
+    o.n_inputs = 4;
+    o.hidden = (const int64_t[]){5};
+    o.n_hidden = 1;
+    o.n_outputs = 3;
+    o.layer_norm = true;
+    tread_module *net =
+        good(tread_sequential(NULL, TREAD_LAYERS(tread_linear_layer(NULL, 4, 4, true), good(tread_mlp(NULL, &o)))));
+    static const tread_parameter_role expected[] = {TREAD_ROLE_WEIGHT, TREAD_ROLE_BIAS, TREAD_ROLE_WEIGHT,
+                                                    TREAD_ROLE_BIAS,   TREAD_ROLE_NORM, TREAD_ROLE_NORM,
+                                                    TREAD_ROLE_OUTPUT, TREAD_ROLE_BIAS};
+    tread_parameter_list list = tread_module_parameters(net);
+    ck_assert_uint_eq(list.count, sizeof expected / sizeof *expected);
+    for (size_t i = 0; i < list.count; i++)
+        ck_assert_msg(tread_parameter_get_role(list.items[i]) == expected[i], "%s is %s",
+                      tread_parameter_name(list.items[i]), tread_role_name(tread_parameter_get_role(list.items[i])));
+    tread_module_destroy(net);
+}
+END_TEST
+
 TEST_MAIN("layers", test_fused_equals_unfused, test_layers_are_their_operations, test_dropout_acts_in_training_only,
-          test_mlp, test_summary, test_summary_without_memory)
+          test_mlp, test_summary, test_summary_without_memory, test_layers_set_roles)

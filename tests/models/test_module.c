@@ -213,7 +213,7 @@ static tread_status residual_initialize(const tread_module *module, size_t i, tr
 }
 static const tread_module_type residual_type = {
     .name = "residual", .forward = residual_forward, .initialize = residual_initialize, .destroy = residual_destroy};
-static const tread_parameter_shape residual_scale = {"scale", 1, {4}};
+static const tread_parameter_shape residual_scale = {"scale", 1, {4}, TREAD_ROLE_NORM};
 
 START_TEST(test_own_module) {
     int calls = 0;
@@ -321,12 +321,14 @@ START_TEST(test_refused) {
     refused(
         tread_module_create(NULL, &residual_type, &calls, &residual_scale, 1, &(tread_named_module){"in.ner", a}, 1),
         "\"in.ner\" is empty or has a dot");
-    refused(tread_module_create(NULL, &residual_type, &calls, &(tread_parameter_shape){"", 0, {0}}, 1, NULL, 0),
+    refused(tread_module_create(NULL, &residual_type, &calls, &(tread_parameter_shape){"", 0, {0}, 0}, 1, NULL, 0),
             "parameters[0].name");
-    refused(tread_module_create(NULL, &residual_type, &calls, &(tread_parameter_shape){"w", 9, {0}}, 1, NULL, 0),
+    refused(tread_module_create(NULL, &residual_type, &calls, &(tread_parameter_shape){"w", 1, {4}, 5}, 1, NULL, 0),
+            "residual: parameters[0].role = 5 is outside [0, 5)");
+    refused(tread_module_create(NULL, &residual_type, &calls, &(tread_parameter_shape){"w", 9, {0}, 0}, 1, NULL, 0),
             "residual: parameter \"w\": tensor: rank 9");
     refused(tread_module_create(NULL, &residual_type, &calls, NULL, 1, NULL, 0), "parameters is NULL");
-    ck_assert_int_eq(destroyed, 6);
+    ck_assert_int_eq(destroyed, 7);
     refused(tread_module_create(NULL, NULL, NULL, NULL, 0, NULL, 0), "type");
     refused(tread_module_create(NULL, &(tread_module_type){.name = "empty"}, NULL, NULL, 0, NULL, 0), "forward");
 

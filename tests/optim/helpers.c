@@ -12,6 +12,14 @@ const char *const battery_specs[] = {
     "adam:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1",
     "adam:amsgrad=true,weight_decay=0.01",
     "adam:do_bias_correction=false,maximize=true",
+    "muon",
+    "muon:lr=0.02,momentum=0.5,nesterov=false,weight_decay=0,maximize=true,ns_steps=3",
+    "muon:rule=adamw,betas=0.5/0.75,eps=1e-3",
+    "schedule_free_adamw",
+    "schedule_free_adamw:lr=0.01,warmup_steps=3,r=1,weight_decay=0.1,betas=0.8/0.9,eps=1e-3",
+    "schedule_free_adamw:weight_lr_power=0.5,maximize=true",
+    "schedule_free_sgd:lr=0.1",
+    "schedule_free_sgd:lr=0.05,momentum=0.5,warmup_steps=4,r=0.5,weight_lr_power=1,weight_decay=0.1,maximize=true",
     NULL,
 };
 
@@ -28,16 +36,26 @@ float param_grad(size_t parameter, int64_t i, int64_t step) {
     return noise(parameter + 1, (uint64_t)i, (uint64_t)step) * 0.5f;
 }
 
-params params_make(size_t count, const int64_t *sizes) {
+static params make_params(size_t count, const int64_t *sizes, bool matrices) {
     params p = {.count = count};
     for (size_t i = 0; i < count; i++) {
         char name[32];
+        int64_t shape[2] = {sizes[i], 1};
         snprintf(name, sizeof name, "p%zu", i);
-        p.items[i] = tread_parameter_create(name, 1, &sizes[i]);
+        for (int64_t rows = 1; matrices && rows * rows <= sizes[i]; rows++)
+            if (sizes[i] % rows == 0)
+                memcpy(shape, (int64_t[]){rows, sizes[i] / rows}, sizeof shape);
+        p.items[i] = tread_parameter_create(name, matrices ? 2 : 1, shape);
         ck_assert_ptr_nonnull(p.items[i]);
     }
     params_set_values(&p);
     return p;
+}
+
+params params_make(size_t count, const int64_t *sizes) { return make_params(count, sizes, false); }
+
+params params_make_for(const char *spec, size_t count, const int64_t *sizes) {
+    return make_params(count, sizes, strncmp(spec, "muon", 4) == 0 && strstr(spec, "rule=adamw") == NULL);
 }
 
 void params_set_values(params *p) {

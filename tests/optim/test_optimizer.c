@@ -11,9 +11,9 @@ static const int64_t sizes[] = {3, 50, 20000, 16};
     } while (0)
 
 START_TEST(lists_are_checked) {
-    params p = params_make(4, sizes);
     for (size_t t = 0; t < tread_optimizer_type_count(); t++) {
         const char *name = tread_optimizer_type_name(t);
+        params p = params_make_for(name, 4, sizes);
         uint64_t live = tread_memory_live_blocks();
         ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){p.items, 0}, name), "is empty");
         ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){NULL, 2}, name), "is empty");
@@ -40,9 +40,9 @@ START_TEST(lists_are_checked) {
         ck_assert(isnan(tread_optimizer_lr(optimizer, 2)));
         tread_optimizer_destroy(optimizer);
         ck_assert_uint_eq(tread_memory_live_blocks(), live);
+        params_destroy(&p);
     }
     tread_optimizer_destroy(NULL);
-    params_destroy(&p);
 }
 END_TEST
 
@@ -69,8 +69,8 @@ static void try_value(tread_optimizer *optimizer, const tread_field_info *info, 
 }
 
 START_TEST(every_field_keeps_its_range) {
-    params p = params_make(4, sizes);
     for (size_t t = 0; t < tread_optimizer_type_count(); t++) {
+        params p = params_make_for(tread_optimizer_type_name(t), 4, sizes);
         tread_optimizer *optimizer =
             tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), tread_optimizer_type_name(t));
         ck_assert_ok(tread_optimizer_add_param_group(optimizer, params_part(&p, 2, 1), NULL));
@@ -83,22 +83,24 @@ START_TEST(every_field_keeps_its_range) {
             for (int i = 0; i < info.n_values; i++) {
                 char field[64];
                 snprintf(field, sizeof field, info.n_values > 1 ? "%s[%d]" : "%s", info.name, i);
-                bool low_fine = info.range[0] == '[',
+                bool whole = info.kind == TREAD_FIELD_INTEGER, low_fine = info.range[0] == '[',
                      infinity = strstr(info.range, "inf") != NULL && strstr(info.range, "or") != NULL;
                 try_value(optimizer, &info, field, info.low, low_fine);
-                try_value(optimizer, &info, field, nextafter(info.low, -INFINITY), false);
+                try_value(optimizer, &info, field, whole ? info.low - 1 : nextafter(info.low, -INFINITY), false);
                 try_value(optimizer, &info, field, NAN, info.kind == TREAD_FIELD_INTEGER && false);
                 try_value(optimizer, &info, field, INFINITY, infinity);
                 try_value(optimizer, &info, field, -INFINITY, strstr(info.range, "-inf") != NULL);
                 if (isfinite(info.high)) {
-                    try_value(optimizer, &info, field, info.high, false);
-                    try_value(optimizer, &info, field, nextafter(info.high, 0), true);
+                    bool high_fine = strchr(info.range, ']') != NULL;
+                    try_value(optimizer, &info, field, info.high, high_fine);
+                    try_value(optimizer, &info, field, whole ? info.high + 1 : nextafter(info.high, INFINITY), false);
+                    try_value(optimizer, &info, field, whole ? info.high - 1 : nextafter(info.high, 0), true);
                 }
             }
         }
         tread_optimizer_destroy(optimizer);
+        params_destroy(&p);
     }
-    params_destroy(&p);
 }
 END_TEST
 
@@ -142,7 +144,7 @@ START_TEST(spec_strings_are_read_strictly) {
     static const struct {
         const char *spec, *sentence;
     } bad[] = {
-        {"adamm", "there is no optimizer 'adamm'; there are sgd, adam"},
+        {"adamm", "there is no optimizer 'adamm'; there are sgd, "},
         {"", "there is no optimizer ''"},
         {"adam:lrr=1", "adam: there is no field 'lrr'; there are lr, betas, eps"},
         {"adam:lr", "adam: 'lr' is not of the form field=value"},
@@ -202,8 +204,8 @@ END_TEST
 
 /* What a table says is its default is what _defaults() and a spec string without fields give, as text and as number. */
 START_TEST(defaults_and_help_agree) {
-    params p = params_make(1, sizes);
     for (size_t t = 0; t < tread_optimizer_type_count(); t++) {
+        params p = params_make_for(tread_optimizer_type_name(t), 1, sizes);
         ck_assert(tread_optimizer_type_doc(t)[0] != '\0');
         tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), tread_optimizer_type_name(t));
         ck_assert_str_eq(tread_optimizer_name(optimizer), tread_optimizer_type_name(t));
@@ -216,6 +218,7 @@ START_TEST(defaults_and_help_agree) {
             ck_assert_ok(tread_optimizer_set_text(optimizer, 0, info.name, info.default_text));
         }
         tread_optimizer_destroy(optimizer);
+        params_destroy(&p);
     }
     ck_assert_ptr_null(tread_optimizer_type_name(tread_optimizer_type_count()));
     ck_assert_uint_eq(tread_optimizer_field_count(tread_optimizer_type_count()), 0);
@@ -231,7 +234,6 @@ START_TEST(defaults_and_help_agree) {
     tread_sgd_options sgd = tread_sgd_defaults();
     ck_assert(sgd.lr == 1e-3 && sgd.momentum == 0 && sgd.weight_decay == 0 && sgd.dampening == 0 && !sgd.nesterov &&
               sgd.convention == TREAD_MOMENTUM_VELOCITY);
-    params_destroy(&p);
 }
 END_TEST
 
@@ -307,8 +309,8 @@ static void unmake_group(void *data, void *made) {
 }
 
 START_TEST(failing_allocations_leave_nothing_behind) {
-    params p = params_make(4, sizes);
     for (int s = 0; battery_specs[s] != NULL; s++) {
+        params p = params_make_for(battery_specs[s], 4, sizes);
         making m = {&p, battery_specs[s], NULL};
         fail_every_allocation(make_optimizer, unmake_optimizer, &m);
         m.optimizer = make_optimizer(&m);
@@ -316,8 +318,8 @@ START_TEST(failing_allocations_leave_nothing_behind) {
         params_set_grads(&p, 1, 0);
         ck_assert_ok(tread_optimizer_step(m.optimizer, NULL));
         tread_optimizer_destroy(m.optimizer);
+        params_destroy(&p);
     }
-    params_destroy(&p);
 }
 END_TEST
 

@@ -238,10 +238,11 @@ static void row_whole(const void *factors, const tread_update *u, const tread_te
         u->x[i] -= row[i % columns];
 }
 static bool row_applies(const void *options_) { return ((const options *)options_)->whole; }
-static tread_status row_workspace(const tread_context *context, const void *options_, const tread_tensor *shape,
+static tread_status row_workspace(const tread_context *context, const void *options_, const tread_parameter *parameter,
                                   void **ret) {
     (void)context;
     (void)options_;
+    const tread_tensor *shape = &parameter->tensor;
     if (shape->rank != 2)
         return tread_fail(TREAD_ERROR_SHAPE, "row: a parameter has rank %d, not 2", shape->rank);
     void *workspace = tread_alloc((size_t)shape->shape[1] * sizeof(float), "a row");
