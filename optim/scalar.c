@@ -12,12 +12,6 @@ double tread_power(double base, uint64_t n) {
     return result;
 }
 
-double tread_real_power(double base, double exponent) {
-    if (exponent <= 64 && exponent == (double)(uint64_t)exponent)
-        return tread_power(base, (uint64_t)exponent);
-    return tread_exp_f64(exponent * tread_log_f64(base));
-}
-
 /* Taylor series on [0, pi/4], where the first term left out is below 1e-19 of the sum. */
 static double cos_small(double x) {
     const double z = x * x;
