@@ -17,10 +17,11 @@ extern char **environ;
 #define MAX_POINTS 4000 /* more than any picture has columns */
 #define MAX_ROWS 22
 
-/* Text between single quotes, within which gnuplot knows nothing but the quote itself, written twice. */
-static void print_quoted(FILE *script, const char *text) {
+/* The first n characters between single quotes, within which gnuplot knows nothing but the quote itself, written twice.
+ */
+static void print_quoted(FILE *script, const char *text, size_t n) {
     fputc('\'', script);
-    for (; *text != '\0'; text++) {
+    for (; *text != '\0' && n > 0; text++, n--) {
         if (*text == '\'')
             fputc('\'', script);
         fputc((unsigned char)*text < ' ' ? ' ' : *text, script);
@@ -65,8 +66,10 @@ static void print_script(FILE *script, const cli_curve *curve, cli_picture pictu
     for (int64_t i = 0; i < curve->n; i++)
         highest = curve->lr[i] > highest ? curve->lr[i] : highest;
     print_terminal(script, picture, columns);
+    /* gnuplot leaves out a title that is too long: there the name has to do. */
+    size_t length = strlen(curve->spec), room = picture == CLI_PICTURE_TEXT ? (size_t)columns - 20 : 100;
     fprintf(script, "set title ");
-    print_quoted(script, curve->spec);
+    print_quoted(script, curve->spec, length <= room ? length : strcspn(curve->spec, ":"));
     fprintf(script,
             "\nset xlabel 'step'\nset ylabel 'lr'\nunset key\nset border back\nset xrange [0:%" PRId64
             "]\nset yrange [0:%s]\n%s",
