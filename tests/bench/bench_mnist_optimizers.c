@@ -16,23 +16,27 @@
 typedef struct run {
     const char *spec;
     int64_t batch, epochs;
-    bool cosine; /* lr down to 0 over the whole run, step by step */
+    bool cosine;      /* lr down to 0 over the whole run, step by step */
+    const char *rest; /* fields of a second group, for all but the weights of hidden layers; NULL: one group */
 } run;
 
 /* Settings that are usual for the algorithm, with the best of a few lr. */
 static const run runs[] = {
-    {"sgd:lr=0.1,momentum=0.9", 128, 3, true},
-    {"adam:lr=1e-3", 128, 3, true},
-    {"adamw:lr=1e-3,weight_decay=0.01", 128, 3, true},
-    {"lamb:lr=0.01,weight_decay=0.01", 128, 3, true},
-    {"lamb:lr=0.05,weight_decay=0.01", 4096, 6, true},
-    {"adagrad:lr=0.01", 128, 3, true},
-    {"rmsprop:lr=1e-3", 128, 3, true},
-    {"adadelta:lr=1", 128, 3, true},
-    {"adamax:lr=2e-3", 128, 3, true},
-    {"nadam:lr=1e-3", 128, 3, true},
-    {"radam:lr=1e-3", 128, 3, true},
-    {"lion:lr=3e-4,weight_decay=0.1", 128, 3, true},
+    {"sgd:lr=0.1,momentum=0.9", 128, 3, true, NULL},
+    {"adam:lr=1e-3", 128, 3, true, NULL},
+    {"adamw:lr=1e-3,weight_decay=0.01", 128, 3, true, NULL},
+    {"lamb:lr=0.01,weight_decay=0.01", 128, 3, true, NULL},
+    {"lamb:lr=0.05,weight_decay=0.01", 4096, 6, true, NULL},
+    {"adagrad:lr=0.02", 128, 3, true, NULL},
+    {"rmsprop:lr=1e-3", 128, 3, true, NULL},
+    {"adadelta:lr=1", 128, 3, true, NULL},
+    {"adamax:lr=4e-3", 128, 3, true, NULL},
+    {"nadam:lr=1e-3", 128, 3, true, NULL},
+    {"radam:lr=3e-3", 128, 3, true, NULL},
+    {"lion:lr=3e-4,weight_decay=0.1", 128, 3, true, NULL},
+    {"muon:lr=0.02,weight_decay=0.01", 512, 3, true, "rule=adamw,lr=1e-3"},
+    {"schedule_free_adamw:lr=2.5e-3", 128, 3, false, NULL},
+    {"schedule_free_sgd:lr=1", 128, 3, false, NULL},
 };
 #define N_RUNS (sizeof runs / sizeof *runs)
 
@@ -64,6 +68,23 @@ static tread_module *make_model(tread_context *context) {
     return tread_mlp(context, &o);
 }
 
+static tread_optimizer *make_optimizer(const run *r, tread_context *context, tread_parameter_list all) {
+    tread_parameter *hidden[8], *rest[8];
+    tread_parameter_list groups[2] = {{hidden, 0}, {rest, 0}};
+    if (r->rest == NULL)
+        return tread_optimizer_from_spec(context, all, r->spec);
+    for (size_t i = 0; i < all.count; i++) {
+        bool matrix = tread_tensor_rank(tread_parameter_tensor(all.items[i])) == 2;
+        if (matrix && i + 2 < all.count) /* the last two are the output layer's */
+            hidden[groups[0].count++] = all.items[i];
+        else
+            rest[groups[1].count++] = all.items[i];
+    }
+    tread_optimizer *optimizer = tread_optimizer_from_spec(context, groups[0], r->spec);
+    must(optimizer != NULL && tread_optimizer_add_param_group_spec(optimizer, groups[1], r->rest) == TREAD_OK, r->spec);
+    return optimizer;
+}
+
 static tread_lr_scheduler *make_scheduler(const run *r, tread_optimizer *optimizer, int64_t steps) {
     if (!r->cosine)
         return NULL;
@@ -89,7 +110,7 @@ static double train(const run *r, tread_context *context, const tread_dataset *t
     tread_batches *test = make_batches(context, test_set, 1000, false);
     tread_module *model = make_model(context);
     must(batches != NULL && test != NULL && model != NULL, "model");
-    tread_optimizer *optimizer = tread_optimizer_from_spec(context, tread_module_parameters(model), r->spec);
+    tread_optimizer *optimizer = make_optimizer(r, context, tread_module_parameters(model));
     must(optimizer != NULL, r->spec);
     tread_lr_scheduler *scheduler = make_scheduler(r, optimizer, r->epochs * tread_batches_count(batches));
     must(!r->cosine || scheduler != NULL, "scheduler");
