@@ -252,9 +252,13 @@ tread_status tread_fields_set(const tread_field_table *table, void *options, con
         fits = value == 0 || value == 1;
     if (!fits) {
         char number[TREAD_NUMBER_TEXT];
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = %s is not %s", table->name, field->name,
+        tread_report range = {.length = 0};
+        if (field->kind == TREAD_FIELD_INTEGER)
+            range_text(field, &range);
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = %s is not %s%s%s", table->name, field->name,
                           tread_number_text(number, value),
-                          field->kind == TREAD_FIELD_BOOLEAN ? "0 (false) or 1 (true)" : "a whole number");
+                          field->kind == TREAD_FIELD_BOOLEAN ? "0 (false) or 1 (true)" : "a whole number",
+                          range.length > 0 ? " in " : "", range.text);
     }
     if (field->kind == TREAD_FIELD_CHOICE && fabs(value) > 1000)
         value = -1; /* no choice, and small enough for its int */
