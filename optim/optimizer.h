@@ -55,6 +55,8 @@ struct tread_optimizer {
     tread_leaves leaves;    /* one an item */
     unsigned char *factors; /* n_items * TREAD_MAX_FACTORS: those of this step, as many as differ */
     bool skip_next, skipped, evaluating;
+    bool solving;          /* a solver's step is under way */
+    int64_t closure_calls; /* of the last step */
     void *solver;
     tread_lr_scheduler *schedulers; /* attached ones */
 };
@@ -63,7 +65,7 @@ static inline const tread_field_table *tread_optimizer_table(const tread_optimiz
     return &optimizer->type->table;
 }
 
-/* Any option of a group by name, for the front. The field must exist. */
+/* Any option of a group by name, for the front. NULL: there is no such field. */
 void *tread_group_option(const tread_optimizer *optimizer, const tread_param_group *group, const char *field);
 void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *group, double lr);
 /* "0.weight", or "param.<index>" into buffer. */
@@ -77,6 +79,8 @@ tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_para
 /* Takes the spare options of groups [first, end) into use, all or none. TREAD_ERROR_MEMORY. */
 tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_t end);
 
+/* Every evaluation of a step's closure; counts it. */
+tread_status tread_optimizer_evaluate(tread_optimizer *optimizer, tread_closure *closure, double *ret_loss);
 /* For solvers: marks every parameter's data as changed. */
 void tread_optimizer_touch(tread_optimizer *optimizer);
 

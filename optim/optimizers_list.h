@@ -20,6 +20,8 @@
     X(muon)                                                                                                            \
     X(schedule_free_adamw)                                                                                             \
     X(schedule_free_sgd)
+    X(adam)                                                                                                            \
+    X(lbfgs)
 
 #define TREAD_DECLARE_OPTIMIZER(name) extern const tread_optimizer_type tread_##name##_type;
 TREAD_OPTIMIZERS(TREAD_DECLARE_OPTIMIZER)

@@ -33,9 +33,11 @@ tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file)
     for (size_t g = 0; g < optimizer->n_groups; g++)
         for (int s = 0; s < optimizer->type->n_slots; s++)
             n_state += optimizer->groups[g].memory.slots[s] != NULL ? optimizer->groups[g].n_floats : 0;
+    int64_t bytes = n_state * (int64_t)sizeof(float);
+    if (optimizer->type->solver_bytes != NULL)
+        bytes += (int64_t)optimizer->type->solver_bytes(optimizer->solver);
     fprintf(file, "%s: groups %zu, parameters %zu, values %" PRId64 ", bytes of state %" PRId64 "\n",
-            optimizer->type->table.name, optimizer->n_groups, optimizer->n_items, n_values,
-            n_state * (int64_t)sizeof(float));
+            optimizer->type->table.name, optimizer->n_groups, optimizer->n_items, n_values, bytes);
     for (size_t g = 0; g < optimizer->n_groups; g++)
         print_group(optimizer, g, file);
     if (ferror(file))

@@ -263,6 +263,24 @@ static tread_status apply(tread_optimizer *optimizer) {
     return TREAD_OK;
 }
 
+tread_status tread_optimizer_evaluate(tread_optimizer *optimizer, tread_closure *closure, double *ret_loss) {
+    optimizer->closure_calls++;
+    return closure->evaluate(closure->data, ret_loss);
+}
+
+/* What a fused clip left from before the step is of gradients that the closure computes anew. */
+static tread_status solve(tread_optimizer *optimizer, tread_closure *closure) {
+    if (closure == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: a step needs a closure", optimizer->type->table.name);
+    optimizer->groups[0].clip = 1;
+    optimizer->solving = true;
+    tread_status status = optimizer->type->solve(optimizer, optimizer->solver, closure);
+    optimizer->solving = false;
+    for (size_t i = 0; i < optimizer->n_items && status == TREAD_OK && !optimizer->skipped; i++)
+        optimizer->items[i].progress.step++;
+    return status;
+}
+
 tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure) {
     TREAD_REFUSE_NULL("optimizer step", optimizer);
     const tread_optimizer_type *type = optimizer->type;
@@ -271,14 +289,14 @@ tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *clo
                           type->table.name);
     if (closure != NULL && closure->evaluate == NULL)
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the closure's evaluate is NULL", type->table.name);
-    if (type->solve != NULL) {
-        if (closure == NULL)
-            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: a step needs a closure", type->table.name);
-        return type->solve(optimizer, optimizer->solver, closure);
-    }
+    if (optimizer->solving)
+        return tread_fail(TREAD_ERROR_STATE, "%s: a step within a step", type->table.name);
+    optimizer->closure_calls = 0;
+    if (type->solve != NULL)
+        return solve(optimizer, closure);
     double loss = 0;
     if (closure != NULL) {
-        TREAD_TRY(closure->evaluate(closure->data, &loss));
+        TREAD_TRY(tread_optimizer_evaluate(optimizer, closure, &loss));
         closure->loss = loss;
     }
     optimizer->skipped = optimizer->skip_next;
@@ -293,6 +311,10 @@ tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *clo
 
 bool tread_optimizer_step_skipped(const tread_optimizer *optimizer) {
     return optimizer != NULL ? optimizer->skipped : false;
+}
+
+int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer) {
+    return optimizer != NULL ? optimizer->closure_calls : 0;
 }
 
 void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none) {

@@ -48,7 +48,7 @@ typedef struct tread_update {
 } tread_update;
 
 typedef struct tread_optimizer_type {
-    tread_field_table table; /* required; lr, and TREAD_FIELDS_OF_ALL, must be in it */
+    tread_field_table table; /* required; lr must be in it, and TREAD_FIELDS_OF_ALL where there is no solve */
     const char *doc;         /* required: one line */
     tread_slot slots[TREAD_MAX_SLOTS];
     int n_slots;
@@ -84,12 +84,17 @@ typedef struct tread_optimizer_type {
     void (*set_training)(const void *factors, const tread_update *u, bool training);
 
     /* Optional: instead of everything above. solver is made with the optimizer, knows its one group, and is
-     * saved in the state dict. solve must leave parameters and solver as before on failure. */
+     * saved in the state dict. solve calls the closure through tread_optimizer_evaluate, and must leave parameters and
+     * solver as before on failure. */
     tread_status (*create_solver)(tread_optimizer *optimizer, void **ret_solver);
     void (*destroy_solver)(void *solver);
+    /* Optional: takes the memory that new options need, before they are set. On failure nothing has changed. */
+    tread_status (*fit_solver)(void *solver, const void *options);
+    size_t (*solver_bytes)(const void *solver); /* optional: of state, for people */
     tread_status (*solve)(tread_optimizer *optimizer, void *solver, tread_closure *closure);
     tread_status (*solver_to_state)(const void *solver, tread_state *tree);
-    /* Checks tree, adding differences to report, and gives a new solver; TREAD_ERROR_MEMORY. */
+    /* Checks tree against the group's spare options, adding differences to report; where there are none, gives a new
+     * solver. TREAD_ERROR_MEMORY. */
     tread_status (*solver_from_state)(tread_optimizer *optimizer, const tread_state *tree, tread_report *report,
                                       void **ret_solver);
 } tread_optimizer_type;

@@ -52,10 +52,12 @@ typedef struct tread_closure {
 } tread_closure;
 
 /* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
- * any gradient is read; only algorithms with a line search call it more often. Errors: what evaluate
+ * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate
  * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
  * before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
+/* How often the last step called its closure, be it that it failed. 0: without one, or before the first step. */
+TREAD_API int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer);
 /* Whether the last step applied nothing because clipping had met a non-finite norm under TREAD_NONFINITE_SKIP. */
 TREAD_API bool tread_optimizer_step_skipped(const tread_optimizer *optimizer);
 /* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding. */
@@ -126,7 +128,7 @@ typedef struct tread_clip_options {
 } tread_clip_options;
 TREAD_API tread_clip_options tread_clip_defaults(void);
 
-/* Clips each group that has clip_grad_max_norm set, on its own. ret_norms (may be NULL): the unclipped norms, one a
+/* Clips each group that has clip_grad_max_norm set, on its own; lbfgs has no such field. ret_norms (may be NULL): the unclipped norms, one a
  * group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing. TREAD_ERROR_NUMERIC. */
 TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
                                                  double *ret_norms);

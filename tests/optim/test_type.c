@@ -446,10 +446,13 @@ START_TEST(registered_tables_keep_the_rules) {
         ck_assert(type->doc != NULL && type->table.n_fields <= 64);
         ck_assert(type->solve != NULL ||
                   (type->prepare != NULL && (type->update != NULL || type->whole_tensor != NULL)));
+        ck_assert((type->solve == NULL) == (type->create_solver == NULL));
+        ck_assert((type->solve == NULL) == (type->solver_to_state == NULL));
+        ck_assert((type->solver_to_state == NULL) == (type->solver_from_state == NULL));
         ck_assert((type->reduce == NULL) == (type->reduced == NULL));
         ck_assert((type->whole_tensor == NULL) == (type->create_workspace == NULL));
         static const char *const common[] = {"lr", "maximize", "clip_grad_max_norm", "clip_grad_norm_type"};
-        for (int f = 0; f < 4; f++)
+        for (int f = 0; f < (type->solve != NULL ? 1 : 4); f++) /* a solver needs only lr */
             ck_assert(tread_fields_find(&type->table, common[f]) != NULL);
         for (size_t f = 0; f < type->table.n_fields; f++)
             ck_assert(!tread_field_is_list(&type->table.fields[f])); /* group.c copies options as bytes */
