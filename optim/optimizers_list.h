@@ -19,8 +19,7 @@
     X(adadelta)                                                                                                        \
     X(muon)                                                                                                            \
     X(schedule_free_adamw)                                                                                             \
-    X(schedule_free_sgd)
-    X(adam)                                                                                                            \
+    X(schedule_free_sgd)                                                                                               \
     X(lbfgs)
 
 #define TREAD_DECLARE_OPTIMIZER(name) extern const tread_optimizer_type tread_##name##_type;
