@@ -8,6 +8,7 @@
 #include "optim/adam_moments.h"
 #include "optim/newton_schulz.h"
 #include "optim/optimizers_list.h"
+#include "optim/split.h"
 
 #define GRAIN (1 << 14)
 #define LINE 16
@@ -156,12 +157,35 @@ const tread_optimizer_type tread_muon_type = {
     .whole_tensor = whole_tensor,
     .create_workspace = create_workspace,
     .destroy_workspace = destroy_workspace,
+    .suits = tread_parameter_suits_muon,
+    .other_fields = "rule=adamw,lr=1e-3",
 };
 
 tread_muon_options tread_muon_defaults(void) {
     tread_muon_options o;
     tread_fields_defaults(&tread_muon_type.table, &o);
     return o;
+}
+
+tread_optimizer *tread_muon_with_adamw(const tread_context *context, tread_parameter_list params,
+                                       const tread_muon_options *muon, const tread_muon_options *adamw) {
+    const tread_field_table *table = &tread_muon_type.table;
+    tread_parameter_split split;
+    tread_muon_options *matrices = NULL, *others = NULL; /* copies, whole even if the caller's are of an older header */
+    tread_optimizer *optimizer = NULL;
+    if (tread_list_check(table->name, params) != TREAD_OK || tread_parameters_split_muon(params, &split) != TREAD_OK)
+        return NULL;
+    if (tread_fields_clone(table, muon, (void **)&matrices) == TREAD_OK &&
+        tread_fields_clone(table, adamw, (void **)&others) == TREAD_OK) {
+        others->rule = TREAD_MUON_RULE_ADAMW;
+        const tread_new_group groups[] = {{split.chosen, matrices}, {split.rest, others}};
+        size_t first = split.chosen.count > 0 ? 0 : 1, n = (split.chosen.count > 0) + (split.rest.count > 0);
+        optimizer = tread_optimizer_create_groups(context, &tread_muon_type, matrices, groups + first, n);
+    }
+    tread_fields_free(table, matrices);
+    tread_fields_free(table, others);
+    tread_parameter_split_free(&split);
+    return optimizer;
 }
 
 tread_optimizer *tread_muon(const tread_context *context, tread_parameter_list params,

@@ -93,14 +93,21 @@ static tread_status read_spec(const char *what, const char *spec, const tread_fi
     return TREAD_OK;
 }
 
+tread_status tread_optimizer_read_spec(const char *spec, const tread_optimizer_type **ret_type, void **ret_options) {
+    size_t type;
+    TREAD_TRY(read_spec("optimizer", spec, optimizer_table, &type, ret_options));
+    *ret_type = tread_optimizer_types[type];
+    return TREAD_OK;
+}
+
 tread_optimizer *tread_optimizer_from_spec(const tread_context *context, tread_parameter_list params,
                                            const char *spec) {
-    size_t type;
+    const tread_optimizer_type *type;
     void *options;
-    if (read_spec("optimizer", spec, optimizer_table, &type, &options) != TREAD_OK)
+    if (tread_optimizer_read_spec(spec, &type, &options) != TREAD_OK)
         return NULL;
-    tread_optimizer *optimizer = tread_optimizer_create(context, tread_optimizer_types[type], params, options);
-    tread_fields_free(&tread_optimizer_types[type]->table, options);
+    tread_optimizer *optimizer = tread_optimizer_create(context, type, params, options);
+    tread_fields_free(&type->table, options);
     return optimizer;
 }
 

@@ -80,6 +80,10 @@ typedef struct tread_optimizer_type {
                                      const tread_parameter *parameter, void **ret_workspace);
     void (*destroy_workspace)(void *workspace);
 
+    /* Optional: what the algorithm's own rule is for, and the fields of a group for the others (Muon); NULL: all. */
+    bool (*suits)(const tread_parameter *parameter);
+    const char *other_fields;
+
     /* Optional: the parameters for use instead of for training, and back (Schedule-Free). */
     void (*set_training)(const void *factors, const tread_update *u, bool training);
 
@@ -99,6 +103,12 @@ typedef struct tread_optimizer_type {
                                       void **ret_solver);
 } tread_optimizer_type;
 
+/* A group that is to be made. */
+typedef struct tread_new_group {
+    tread_parameter_list params;
+    const void *options; /* NULL: the optimizer's */
+} tread_new_group;
+
 #define TREAD_MAX_FACTORS 64 /* bytes: a cache line for the factors of one parameter */
 
 /* From optimizers_list.h; NULL at the end. */
@@ -107,5 +117,11 @@ extern const tread_optimizer_type *const tread_optimizer_types[];
 /* The public constructors are this with their type. */
 tread_optimizer *tread_optimizer_create(const tread_context *context, const tread_optimizer_type *type,
                                         tread_parameter_list params, const void *options);
+/* With n groups at once, at least one; options (NULL: the defaults) are those of groups added later. */
+tread_optimizer *tread_optimizer_create_groups(const tread_context *context, const tread_optimizer_type *type,
+                                               const void *options, const tread_new_group *groups, size_t n);
+/* "adam:lr=3e-4": the type, and options that the caller frees with tread_fields_free(). TREAD_ERROR_ARGUMENT,
+ * TREAD_ERROR_MEMORY. */
+tread_status tread_optimizer_read_spec(const char *spec, const tread_optimizer_type **ret_type, void **ret_options);
 
 #endif

@@ -258,7 +258,7 @@ typedef enum tread_muon_rule {
  *     ns_steps times:  A = X X^T;  X = a X + (b A + c A A) X,  a = 3.4445, b = -4.7750, c = 2.0315
  *     x = (1 - lr wd) x;  x -= lr sqrt(max(1, rows / columns)) X, transposed back
  * A group whose rule is adamw is updated as tread_adamw does, with lr, betas, eps and weight_decay; a group of rule
- * muon with a parameter that has not two axes is TREAD_ERROR_SHAPE that names it. See tread_muon_for_module (groups.h).
+ * muon with a parameter that has not two axes is TREAD_ERROR_SHAPE that names it. See tread_muon_with_adamw (groups.h).
  */
 typedef struct tread_muon_options {
     size_t size;                /* sizeof, set by tread_muon_defaults() */

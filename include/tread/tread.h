@@ -7,6 +7,7 @@
 #include <tread/data.h>
 #include <tread/field.h>
 #include <tread/gradcheck.h>
+#include <tread/groups.h>
 #include <tread/info.h>
 #include <tread/init.h>
 #include <tread/lr_scheduler.h>
