@@ -112,10 +112,11 @@ TREAD_API tread_optimizer *tread_adamw(const tread_context *context, tread_param
                                        const tread_adamw_options *options);
 
 /* You and others, "Large batch optimization for deep learning: training BERT in 76 minutes" (LAMB), 2020, with the
- * decay outside the norm, as in OneFlow: Adam's m and v (of g + wd x where adam_w_mode is off), then u = (m / c1) /
- * (sqrt(v) / sqrt(c2) + eps);  r = ||x|| / ||u|| over the whole parameter, 1 if either norm is 0 x -= lr r u,  and in
- * adam_w_mode also  x -= lr r wd x, with the x from before the step decay_in_trust_ratio is the paper's form: u + wd x
- * in place of u, in the norm too. amsgrad as in Adam. */
+ * decay outside the norm, as in OneFlow: Adam's m and v, of g + wd x where adam_w_mode is off, then
+ *     u = (m / c1) / (sqrt(v) / sqrt(c2) + eps);  r = ||x|| / ||u|| over the whole parameter, 1 if either norm is 0
+ *     x = x - lr r u - lr r wd x, with the x from before the step (without the last term where adam_w_mode is off)
+ * decay_in_trust_ratio is the paper's form: u + wd x in place of u, in the norm too, and no last term. amsgrad as in
+ * Adam. */
 typedef struct tread_lamb_options {
     size_t size;                /* sizeof, set by tread_lamb_defaults() */
     double lr;                  /* [1e-3] >= 0 */
@@ -169,9 +170,10 @@ TREAD_API tread_optimizer *tread_nadam(const tread_context *context, tread_param
                                        const tread_nadam_options *options);
 
 /* Liu and others, "On the variance of the adaptive learning rate and beyond" (RAdam), 2020: g' = g + wd x, Adam's m and
- * v of it, c1 = 1 - b1^t, c2 = 1 - b2^t, rho_inf = 2 / (1 - b2) - 1;  rho_t = rho_inf - 2 t b2^t / c2 rho_t > 5:  x -=
- * lr m / c1 sqrt((rho_t - 4)(rho_t - 2) rho_inf / ((rho_inf - 4)(rho_inf - 2) rho_t)) sqrt(c2) / (sqrt(v) + eps); else
- * x -= lr m / c1 */
+ * v of it, c1 = 1 - b1^t, c2 = 1 - b2^t; with rho_inf = 2 / (1 - b2) - 1 and rho_t = rho_inf - 2 t b2^t / c2
+ *     rho_t > 5:  q = sqrt((rho_t - 4)(rho_t - 2) rho_inf / ((rho_inf - 4)(rho_inf - 2) rho_t))
+ *                 x -= lr / c1 q sqrt(c2) m / (sqrt(v) + eps)
+ *     else:       x -= lr / c1 m */
 typedef struct tread_radam_options {
     size_t size;                /* sizeof, set by tread_radam_defaults() */
     double lr;                  /* [1e-3] >= 0 */

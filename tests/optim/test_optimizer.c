@@ -46,64 +46,6 @@ START_TEST(lists_are_checked) {
 }
 END_TEST
 
-/* For each number of each optimizer: what lies just outside its range is refused with names and range, by setter, spec
- * string and group, and nothing changes; the bounds that belong to it are taken. */
-static void try_value(tread_optimizer *optimizer, const tread_field_info *info, const char *field, double value,
-                      bool fine) {
-    double before, now;
-    ck_assert_ok(tread_optimizer_get(optimizer, 0, field, &before));
-    tread_status status = tread_optimizer_set(optimizer, TREAD_ALL_GROUPS, field, value);
-    ck_assert_ok(tread_optimizer_get(optimizer, 0, field, &now));
-    if (fine) {
-        ck_assert_msg(status == TREAD_OK, "%s = %g: %s", field, value, tread_last_error());
-        ck_assert_double_eq(now, value);
-        ck_assert_ok(tread_optimizer_set(optimizer, TREAD_ALL_GROUPS, field, before));
-        return;
-    }
-    ck_assert_msg(status == TREAD_ERROR_ARGUMENT, "%s = %g was taken", field, value);
-    ck_assert_double_eq(now, before);
-    ck_assert_msg(strstr(tread_last_error(), info->name) != NULL && strstr(tread_last_error(), info->range) != NULL &&
-                      strstr(tread_last_error(), tread_optimizer_name(optimizer)) == tread_last_error(),
-                  "\"%s\" lacks %s, %s or %s", tread_last_error(), tread_optimizer_name(optimizer), info->name,
-                  info->range);
-}
-
-START_TEST(every_field_keeps_its_range) {
-    for (size_t t = 0; t < tread_optimizer_type_count(); t++) {
-        params p = params_make_for(tread_optimizer_type_name(t), 4, sizes);
-        tread_optimizer *optimizer =
-            tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), tread_optimizer_type_name(t));
-        ck_assert_ok(tread_optimizer_add_param_group(optimizer, params_part(&p, 2, 1), NULL));
-        for (size_t f = 0; f < tread_optimizer_field_count(t); f++) {
-            tread_field_info info;
-            ck_assert_ok(tread_optimizer_field(t, f, &info));
-            ck_assert(info.doc != NULL && info.doc[0] != '\0' && info.range[0] != '\0');
-            if (info.kind != TREAD_FIELD_REAL && info.kind != TREAD_FIELD_INTEGER)
-                continue;
-            for (int i = 0; i < info.n_values; i++) {
-                char field[64];
-                snprintf(field, sizeof field, info.n_values > 1 ? "%s[%d]" : "%s", info.name, i);
-                bool whole = info.kind == TREAD_FIELD_INTEGER, low_fine = info.range[0] == '[',
-                     infinity = strstr(info.range, "inf") != NULL && strstr(info.range, "or") != NULL;
-                try_value(optimizer, &info, field, info.low, low_fine);
-                try_value(optimizer, &info, field, whole ? info.low - 1 : nextafter(info.low, -INFINITY), false);
-                try_value(optimizer, &info, field, NAN, info.kind == TREAD_FIELD_INTEGER && false);
-                try_value(optimizer, &info, field, INFINITY, infinity);
-                try_value(optimizer, &info, field, -INFINITY, strstr(info.range, "-inf") != NULL);
-                if (isfinite(info.high)) {
-                    bool high_fine = strchr(info.range, ']') != NULL;
-                    try_value(optimizer, &info, field, info.high, high_fine);
-                    try_value(optimizer, &info, field, whole ? info.high + 1 : nextafter(info.high, INFINITY), false);
-                    try_value(optimizer, &info, field, whole ? info.high - 1 : nextafter(info.high, 0), true);
-                }
-            }
-        }
-        tread_optimizer_destroy(optimizer);
-        params_destroy(&p);
-    }
-}
-END_TEST
-
 START_TEST(bad_options_make_nothing) {
     params p = params_make(4, sizes);
     tread_adam_options adam = tread_adam_defaults();
@@ -350,6 +292,6 @@ START_TEST(the_view_has_groups_fields_and_parameters) {
 }
 END_TEST
 
-TEST_MAIN("optimizer", lists_are_checked, every_field_keeps_its_range, bad_options_make_nothing,
-          spec_strings_are_read_strictly, defaults_and_help_agree, setters_make_and_drop_state,
-          failing_allocations_leave_nothing_behind, the_view_has_groups_fields_and_parameters)
+TEST_MAIN("optimizer", lists_are_checked, bad_options_make_nothing, spec_strings_are_read_strictly,
+          defaults_and_help_agree, setters_make_and_drop_state, failing_allocations_leave_nothing_behind,
+          the_view_has_groups_fields_and_parameters)
