@@ -44,7 +44,7 @@ tread_status tread_lr_functions_to_state(const tread_field *field, const void *o
             continue;
         tread_state *saved = functions[i].save(functions[i].context);
         if (saved == NULL)
-            return tread_fail(TREAD_ERROR_CALLBACK, "%s[%zu].save gave NULL", field->name, i);
+            return tread_fail_prefix(TREAD_ERROR_CALLBACK, "%s[%zu].save: ", field->name, i);
         tread_status status = tread_state_add_state(one, "context", saved);
         if (status != TREAD_OK) {
             tread_state_destroy(saved);
@@ -100,7 +100,7 @@ tread_status tread_contexts_load(tread_context_load *loads, size_t n) {
     for (size_t i = 0; i < n; i++) {
         loads[i].before = loads[i].function->save(loads[i].function->context);
         if (loads[i].before == NULL)
-            return tread_fail(TREAD_ERROR_CALLBACK, "a function's save gave NULL");
+            return tread_fail_prefix(TREAD_ERROR_CALLBACK, "a function's save: ");
     }
     for (size_t i = 0; i < n; i++) {
         tread_status status = loads[i].function->load(loads[i].function->context, loads[i].saved);

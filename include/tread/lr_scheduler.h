@@ -49,7 +49,7 @@ TREAD_API const char *tread_lr_scheduler_name(const tread_lr_scheduler *schedule
 
 /* Algorithm, options, base lrs, last_step and the last lr of every group; of one on a metric its memory instead of base
  * lrs, and the lrs as they are now. A copy, which the caller destroys. NULL: TREAD_ERROR_MEMORY, TREAD_ERROR_CALLBACK
- * (a function's save gave NULL). */
+ * (a function's save failed). */
 TREAD_API tread_state *tread_lr_scheduler_state_dict(const tread_lr_scheduler *scheduler);
 /* Replaces all of these and puts the groups' lr right at once. TREAD_ERROR_FORMAT (another algorithm, another number of
  * groups, a value out of range), TREAD_ERROR_MEMORY, or what a function's load returned: nothing has changed. */

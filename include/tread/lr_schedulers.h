@@ -257,7 +257,7 @@ TREAD_API tread_lr_scheduler *tread_cyclic_lr(tread_optimizer *optimizer, const 
 typedef struct tread_lr_function {
     double (*evaluate)(void *context, int64_t step); /* pure: the same step, the same number */
     void *context;
-    tread_state *(*save)(const void *context); /* a new whole; NULL is a failure */
+    tread_state *(*save)(const void *context); /* a new whole; NULL: it failed, and said why by tread_fail() */
     tread_status (*load)(void *context, const tread_state *state);
 } tread_lr_function;
 
