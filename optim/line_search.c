@@ -11,7 +11,8 @@
 
 typedef struct search {
     const tread_line *line;
-    tread_line_point start, low, high; /* low: the best so far; the two bracket a minimum */
+    tread_line_point start, low,
+        high; /* low: the best so far, which decreases enough; a minimum lies between the two */
     int n_more;
     bool done, finite;
 } search;
@@ -48,13 +49,9 @@ static double interpolate(const tread_line_point *a, const tread_line_point *b, 
     return t < least ? least : t > most ? most : t;
 }
 
-/* Now, evaluated last, and before lie around a minimum. */
-static void bracket(search *s, const tread_line_point *before, const tread_line_point *now) {
-    const bool lower = now->loss < before->loss;
-    s->low = lower ? *now : *before;
-    s->high = lower ? *before : *now;
-    if (lower)
-        s->line->keep(s->line->data);
+static void keep(search *s, const tread_line_point *now) {
+    s->low = *now;
+    s->line->keep(s->line->data);
 }
 
 /* Algorithm 3.5: goes on, at most tenfold each time, until a minimum lies behind. */
@@ -62,25 +59,17 @@ static tread_status go_on(search *s, double t) {
     tread_line_point before = s->start, now;
     for (;; s->n_more++) {
         TREAD_TRY(evaluate(s, t, &now));
-        s->low = before;
         if (!s->finite)
             return TREAD_OK;
-        if (s->n_more == MAX_MORE) {
-            bracket(s, &s->start, &now);
+        if (!decreases(s, &now) || now.loss >= before.loss) {
+            s->high = now;
             return TREAD_OK;
         }
-        const bool rises = !decreases(s, &now) || (s->n_more > 1 && now.loss >= before.loss);
-        if (!rises && is_flat(s, &now)) {
-            s->low = now;
-            s->done = true;
-            s->line->keep(s->line->data);
+        keep(s, &now);
+        s->high = before;
+        s->done = is_flat(s, &now) || s->n_more == MAX_MORE;
+        if (s->done || now.slope >= 0)
             return TREAD_OK;
-        }
-        if (rises || now.slope >= 0) {
-            bracket(s, &before, &now);
-            return TREAD_OK;
-        }
-        s->line->keep(s->line->data);
         t = interpolate(&before, &now, now.t + 0.01 * (now.t - before.t), 10 * now.t);
         before = now;
     }
@@ -110,22 +99,20 @@ static tread_status zoom(search *s) {
         if (!s->finite)
             break;
         if (!decreases(s, &now) || now.loss >= s->low.loss) {
-            const tread_line_point low = s->low;
-            bracket(s, &low, &now);
+            s->high = now;
             continue;
         }
         s->done = is_flat(s, &now);
         if (now.slope * (s->high.t - s->low.t) >= 0)
             s->high = s->low;
-        s->low = now;
-        s->line->keep(s->line->data);
+        keep(s, &now);
     }
     return TREAD_OK;
 }
 
 tread_status tread_strong_wolfe(const tread_line *line, const tread_line_point *start, double first,
                                 tread_line_point *ret_best, bool *ret_finite) {
-    search s = {.line = line, .start = *start};
+    search s = {.line = line, .start = *start, .low = *start};
     TREAD_TRY(go_on(&s, first));
     if (s.finite)
         TREAD_TRY(zoom(&s));

@@ -21,9 +21,12 @@ typedef struct tread_line {
 
 /* The strong Wolfe conditions, loss(t) <= loss(0) + 1e-4 t slope(0) and |slope(t)| <= 0.9 |slope(0)|, by Nocedal and
  * Wright 2006, algorithms 3.5 and 3.6 with cubic interpolation (3.59), in at most 26 evaluations. start: t = 0, slope
- * below 0. first: the t to try first, above 0. ret_best: a point that satisfies them, or the lowest that was met within
- * a bracket, which may be start; it is start or the point that was kept last. Loss and slope that are not finite end
- * the search, at the best point before them (ret_finite false). */
+ * below 0. first: the t to try first, above 0. ret_best: a point that satisfies them; where none is found, the lowest
+ * that satisfies the first, which may be start. It is start or the point that was kept last. Loss and slope that are
+ * not finite end the search, at the best point before them (ret_finite false).
+ *
+ * torch.optim.LBFGS goes the same way, except that it takes a trial which is lower than all others for the best even
+ * where it does not decrease enough, and so may shut the minimum out of its bracket. */
 tread_status tread_strong_wolfe(const tread_line *line, const tread_line_point *start, double first,
                                 tread_line_point *ret_best, bool *ret_finite);
 

@@ -128,8 +128,9 @@ typedef struct tread_clip_options {
 } tread_clip_options;
 TREAD_API tread_clip_options tread_clip_defaults(void);
 
-/* Clips each group that has clip_grad_max_norm set, on its own; lbfgs has no such field. ret_norms (may be NULL): the unclipped norms, one a
- * group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing. TREAD_ERROR_NUMERIC. */
+/* Clips each group that has clip_grad_max_norm set, on its own; lbfgs has no such field. ret_norms (may be NULL): the
+ * unclipped norms, one a group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing.
+ * TREAD_ERROR_NUMERIC. */
 TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
                                                  double *ret_norms);
 /* Clips all groups as one, whatever their own fields say. TREAD_ERROR_ARGUMENT (max_norm, norm_type out of range),

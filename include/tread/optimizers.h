@@ -333,14 +333,25 @@ typedef enum tread_line_search {
 
 /* Limited-memory BFGS, Liu and Nocedal 1989 (Nocedal and Wright 2006, algorithm 7.4), as torch.optim.LBFGS: each step
  * is up to max_iter iterations, for which the closure is called again and again; tread_optimizer_step() without one is
- * TREAD_ERROR_ARGUMENT. One group only; a missing gradient counts as zeros. Where the closure gives a loss or gradient
- * that is not finite the search ends at the last good point. tread_optimizer_closure_calls() says how many calls the
- * last step took. */
+ * TREAD_ERROR_ARGUMENT. tread_optimizer_closure_calls() says how many calls the last step took.
+ *     d = -H g;  x += t d,  H being made of the last pairs s = t d, y = the change of g, with y . s > 1e-10
+ * t is lr, or found by the line search that starts there; in the very first iteration lr min(1, 1 / sum |g|).
+ * - A step ends after max_iter iterations, or max_eval calls (a line search under way is finished: up to 26 more);
+ * where no |g| is above tolerance_grad; where an iteration moves no value by more than tolerance_change, or changes the
+ * loss by less, or d . g > -tolerance_change. Without a line search the last of max_iter iterations moves unevaluated.
+ * - One group only; a missing gradient counts as zeros. The loss should be that of all data: between two batches y is
+ *   the difference of two functions.
+ * - Where the closure gives a loss or gradient that is not finite the search ends at the last good point; where that is
+ *   where it began, the step ends and the next one starts without history. If a step cannot begin for it:
+ *   TREAD_ERROR_NUMERIC.
+ * - A closure that fails leaves parameters and history as before the step.
+ * - Memory for (8 + 2 history_size + 2 min(max_iter, history_size + 1)) values a parameter is taken when it is made or
+ *   one of these two is set, and costs nothing until it is used; steps allocate nothing. */
 typedef struct tread_lbfgs_options {
     size_t size;                   /* sizeof, set by tread_lbfgs_defaults() */
-    double lr;                     /* [1] >= 0, the first step length tried */
+    double lr;                     /* [1] >= 0, the first t tried */
     int64_t max_iter;              /* [20] >= 1, iterations a step */
-    int64_t max_eval;              /* [0: max_iter * 5 / 4] closure calls a step */
+    int64_t max_eval;              /* [0: max_iter * 5 / 4] closure calls after which no iteration begins */
     double tolerance_grad;         /* [1e-7] >= 0, of the largest |g|: converged */
     double tolerance_change;       /* [1e-9] >= 0, of the change of loss and parameters: converged */
     int64_t history_size;          /* [100] >= 1, pairs kept */
