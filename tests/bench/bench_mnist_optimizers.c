@@ -35,9 +35,8 @@ static bool run_and_print(const mnist_run *run, tread_context *context, const tr
     mnist_result result = mnist_run_train(run, context, train, test, (const int64_t[]){512, 256}, 2);
     int name = (int)strcspn(run->spec, ":");
     must(!isnan(result.accuracy), run->spec);
-    printf("| %.*s | `%s`%s%s%s | %" PRId64 " | %" PRId64 " | %s | %.2f %% | %.1f | %" PRId64 " |\n", name, run->spec,
-           run->spec, run->rest != NULL ? ", `" : "", run->rest != NULL ? run->rest : "", run->rest != NULL ? "`" : "",
-           run->batch, run->epochs, run->cosine ? "cosine" : "-", 100 * result.accuracy, result.seconds,
+    printf("| %.*s | `%s` | %" PRId64 " | %" PRId64 " | %s | %.2f %% | %.1f | %" PRId64 " |\n", name, run->spec,
+           run->spec, run->batch, run->epochs, run->cosine ? "cosine" : "-", 100 * result.accuracy, result.seconds,
            result.closure_calls);
     fflush(stdout);
     return result.accuracy >= WANTED;

@@ -8,8 +8,7 @@
 typedef struct mnist_run {
     const char *spec;
     int64_t batch, epochs;
-    bool cosine;      /* lr down to 0 over the whole run, step by step */
-    const char *rest; /* fields of a second group, for all but the weights of hidden layers; NULL: one group */
+    bool cosine; /* lr down to 0 over the whole run, step by step */
 } mnist_run;
 
 /* Settings that are usual for the algorithm, with the best of a few lr; each registered optimizer has one or more. */
