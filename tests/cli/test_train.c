@@ -108,6 +108,10 @@ START_TEST(no_terminal_plain_lines) {
     command_must_contain(command_output, "done   1 epoch, 10 steps in ", "train");
     command_must_succeed("train " SMALL "--epochs 1 --scheduler step_lr:step_size=1 --schedule-every step");
     command_must_contain(command_output, "scheduler step_lr:step_size=1 per step, ", "train");
+    command_must_succeed("train " SMALL "--epochs 2 --scheduler reduce_lr_on_plateau:patience=0,threshold=10");
+    command_must_contain(command_output, "scheduler reduce_lr_on_plateau:patience=0,threshold=10 per epoch, ", "train");
+    command_must_succeed("train " SMALL "--epochs 2 --scheduler 'sequential_lr:schedulers=[linear_lr:total_iters=1]/"
+                         "[warmup_lr:scheduler=[step_lr:step_size=1]],milestones=1'");
     test_folder_remove();
 }
 END_TEST
