@@ -345,6 +345,8 @@ START_TEST(help_lists_every_scheduler_and_no_optimizer) {
         command_must_contain(command_output, tread_lr_scheduler_type_name(type), "scheduler");
         for (size_t i = 0; i < tread_lr_scheduler_field_count(type); i++) {
             ck_assert_ok(tread_lr_scheduler_field(type, i, &field));
+            if (field.kind == TREAD_FIELD_FUNCTIONS) /* none of its fields can be given here */
+                break;
             command_must_contain(command_output, field.name, "field");
         }
     }
