@@ -406,6 +406,13 @@ START_TEST(what_gnuplot_says_when_it_fails_is_handed_on) {
     test_folder_remove();
 
     test_folder_create();
+    fake_gnuplot("#!/bin/sh\necho half of it\nexit 1\n");
+    ck_assert_int_eq(command_shell(FAKE STEP "--plot curve.svg"), 1);
+    command_must_contain(command_error, "gnuplot ended with code 1", "half");
+    ck_assert_int_ne(access(test_path("curve.svg"), F_OK), 0);
+    test_folder_remove();
+
+    test_folder_create();
     fake_gnuplot("#!/bin/sh\nkill -9 $$\n");
     ck_assert_int_eq(command_shell(FAKE STEP "--plot terminal"), 1);
     command_must_contain(command_error, "gnuplot was ended by signal 9", "signal");
