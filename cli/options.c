@@ -85,17 +85,21 @@ static int misuse_choice(const cli_command *command, const cli_option *option, c
 static bool store(const cli_command *command, const cli_option *option, const char *text, void *options) {
     void *target = (char *)options + option->offset;
     const char *end;
+    cli_texts *texts = target;
     switch (option->kind) {
     case CLI_SWITCH: *(bool *)target = true; return true;
     case CLI_TEXT:
+    case CLI_TEXTS:
     case CLI_FILE:
         if (*text == '\0')
             return cli_misuse(command, "--%s: the value is empty", option->name), false;
+        if (option->kind == CLI_TEXTS && texts->count == CLI_MAX_TEXTS)
+            return cli_misuse(command, "--%s: it is given more than %d times", option->name, CLI_MAX_TEXTS), false;
         if (option->kind == CLI_FILE && *text == '-')
             return cli_misuse(command, "--%s: %s begins with a dash; a file of that name is ./%s", option->name, text,
                               text),
                    false;
-        *(const char **)target = text;
+        *(option->kind == CLI_TEXTS ? &texts->values[texts->count++] : (const char **)target) = text;
         return true;
     case CLI_INTEGER:
         if (!read_integer(text, option->low, option->high, "", target, &end))
@@ -179,7 +183,7 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
         if (option == NULL)
             return misuse_unknown(command, argument), false;
         bool *twice = &given[option - command->options];
-        if (*twice)
+        if (*twice && option->kind != CLI_TEXTS)
             return cli_misuse(command, "--%s is given twice", option->name), false;
         *twice = true;
         if (option->kind == CLI_SWITCH) {

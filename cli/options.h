@@ -21,9 +21,16 @@ typedef struct cli_sizes {
     size_t count;
 } cli_sizes;
 
+#define CLI_MAX_TEXTS 32
+typedef struct cli_texts {
+    const char *values[CLI_MAX_TEXTS];
+    size_t count;
+} cli_texts;
+
 typedef enum cli_kind {
     CLI_SWITCH,  /* bool; takes no value */
     CLI_TEXT,    /* const char * */
+    CLI_TEXTS,   /* cli_texts; may be given several times */
     CLI_FILE,    /* const char *: the name of a file; does not begin with a dash */
     CLI_INTEGER, /* int64_t in low..high */
     CLI_REAL,    /* double, finite and at least low */

@@ -126,6 +126,7 @@ static tread_status train_epoch(tread_trainer *trainer) {
 }
 
 static tread_status train(tread_trainer *trainer) {
+    TREAD_TRY(tread_optimizer_set_training(trainer->options.optimizer, true));
     if (!trainer->planned) {
         TREAD_TRY(reserve_history(trainer));
         TREAD_TRY(tread_trainer_plan(trainer));

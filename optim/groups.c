@@ -116,9 +116,9 @@ static tread_status check(const planner *p) {
     TREAD_TRY(tread_list_check(name, p->params));
     if (p->o->n_rules > 0 && p->o->rules == NULL)
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: rules is NULL, and n_rules is %zu", name, p->o->n_rules);
-    if (p->o->other_fields != NULL && p->type->suits == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: it has one rule for all parameters, and no use for '%s'", name,
-                          p->o->other_fields);
+    if (p->o->other_fields != NULL && p->suits_all)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: one rule is for all parameters, and there is no use for '%s'",
+                          name, p->o->other_fields);
     for (size_t r = 0; r < p->o->n_rules; r++) {
         snprintf(what, sizeof what, "%s: rule %zu", name, r);
         TREAD_TRY(tread_patterns_check(what, p->o->rules[r].patterns, p->params));

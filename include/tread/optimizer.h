@@ -53,7 +53,8 @@ typedef struct tread_closure {
 
 /* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
  * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate
- * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
+ * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure; TREAD_ERROR_BACKEND and
+ * TREAD_ERROR_MEMORY where oneDNN refuses one of Muon's products); parameters and state are then as
  * before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
 /* How often the last step called its closure, be it that it failed. 0: without one, or before the first step. */
@@ -106,7 +107,9 @@ TREAD_API double tread_optimizer_lr(const tread_optimizer *optimizer, size_t gro
 TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
 /* Whether a gradient may be sparse (rows of an embedding). */
 TREAD_API bool tread_optimizer_support_sparse(const tread_optimizer *optimizer);
-/* Writes groups, options and parameters to file, for people. TREAD_ERROR_IO. */
+/* Writes, for people, the groups' values as a table of a line a field and a column a group, in which a * marks the
+ * fields whose values differ between groups; then each group's parameters with role, shape and step. The layout may
+ * change. TREAD_ERROR_IO. */
 TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file);
 
 /* ---- Clipping ----

@@ -13,7 +13,12 @@
  * called: zero_grad, reset of the tape, forward, loss, backward; then the gradients of groups with a clip_grad_max_norm
  * are clipped (not after a closure of the caller's, which does as it likes). All calls within a step draw the same
  * random numbers (dropout), so that an optimizer that calls it again sees one function. Everything named in the options
- * belongs to the caller and must outlive the trainer. */
+ * belongs to the caller and must outlive the trainer.
+ *
+ * Evaluations see the weights that are for use: with Schedule-Free optimizers the averaged ones. Callbacks, and the end
+ * of a run, see those of training, so that the next run goes on from there. Whoever saves or uses the weights of
+ * such an optimizer calls tread_optimizer_set_training(optimizer, false) before; a run, and an evaluation, find the
+ * mode that they need by themselves. */
 #ifndef TREAD_TRAINER_H
 #define TREAD_TRAINER_H
 
@@ -176,8 +181,8 @@ TREAD_API void tread_trainer_request_stop(tread_trainer *trainer);
  */
 TREAD_API tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *batch, double *ret_loss);
 
-/* Goes once through batches without gradients and in the model's evaluation mode (put back afterwards). batches NULL
- * means options.test. The batches end at the start of the epoch they were in. */
+/* Goes once through batches without gradients and in the evaluation mode of model and optimizer (both put back
+ * afterwards). batches NULL means options.test. The batches end at the start of the epoch they were in. */
 TREAD_API tread_status tread_trainer_evaluate(tread_trainer *trainer, tread_batches *batches,
                                               tread_evaluation *ret_evaluation);
 

@@ -100,6 +100,7 @@ START_TEST(bad_patterns_split_nothing) {
     } cases[] = {
         {list, "0.wieght", "parameters split: '0.wieght' matches none of table, 0.weight, 0.bias, 1.weight"},
         {list, "*.bias,*.scale", "'*.scale' matches none of table"},
+        {list, "TABLE", "'TABLE' matches none of table"},
         {list, "", "a pattern is empty"},
         {list, "*.bias,", "a pattern is empty"},
         {list, ",*.bias", "a pattern is empty"},
@@ -285,7 +286,8 @@ START_TEST(bad_groups_make_nothing) {
         {"adam", {{"0.*", "lr=-1"}}, 1, NULL, "adam: lr = -1 is outside [0, inf)"},
         {"adam", {{"0.*", "rate=1"}}, 1, NULL, "adam: there is no field 'rate'"},
         {"adam", {{NULL, "lr=1"}}, 1, NULL, "the patterns are NULL"},
-        {"adam", {{"*", "lr=1"}}, 1, "lr=1", "one rule for all parameters, and no use for 'lr=1'"},
+        {"adam", {{"*", "lr=1"}}, 1, "lr=1", "adam: one rule is for all parameters, and there is no use for 'lr=1'"},
+        {"muon:rule=adamw", {{"*", "lr=1"}}, 1, "lr=2", "no use for 'lr=2'"},
         {"adamm", {{"*", "lr=1"}}, 1, NULL, "there is no optimizer 'adamm'"},
         {"muon", {{"0.bias", "rule=muon"}}, 1, NULL, "parameter '0.bias' of shape (5)"},
         {"muon", {{"0.bias", ""}}, 1, "betas=2/0", "muon: betas[0] = 2 is outside [0, 1)"},
