@@ -57,8 +57,6 @@ tread_status tread_inner_copy(const tread_field *field, void *options) {
         if (!failed && tread_fields_copy(&from->type->table, from->options, &own) == TREAD_OK)
             *place = tread_lr_scheduler_detached(from->type, own, options);
         failed |= *place == NULL;
-        if (failed && field->kind == TREAD_FIELD_SCHEDULER)
-            break;
     }
     return failed ? TREAD_ERROR_MEMORY : TREAD_OK;
 }

@@ -153,12 +153,13 @@ typedef enum tread_warmup_method { TREAD_WARMUP_LINEAR = 0, TREAD_WARMUP_CONSTAN
 
 /* As in OneFlow: for n < warmup_iters constant b warmup_factor, or linear from there; then the inner schedule, or b
  * where there is none. Without warmup_prefix the linear warm-up ends at the inner schedule's lr(warmup_iters), which
- * goes on from there; with it it ends at the inner one's lr(0), which starts then. (Inner schedules: see below.) */
+ * goes on from there; with it it ends at the inner one's lr(0), which starts then (OneFlow ends it at b, which is the
+ * same for most). Inner schedules: see below. */
 typedef struct tread_warmup_lr_options {
     size_t size;                       /* sizeof, set by tread_warmup_lr_defaults() */
     tread_lr_scheduler *scheduler;     /* the inner one, taken over [NULL: none] */
     double warmup_factor;              /* [1/3] in [0, 1] */
-    int64_t warmup_iters;              /* [5] >= 1 */
+    int64_t warmup_iters;              /* [5] >= 0 */
     tread_warmup_method warmup_method; /* [TREAD_WARMUP_LINEAR] */
     bool warmup_prefix;                /* [false] */
     int64_t last_step;                 /* [-1] >= -1 */
@@ -298,7 +299,7 @@ TREAD_API tread_lr_scheduler *tread_multiplicative_lr(tread_optimizer *optimizer
  * A state dict holds the inner ones' algorithms and options; it fits a scheduler of the same algorithms. */
 
 /* Each schedule until its milestone, from step 0 of its own on: schedule i at n - milestones[i - 1]. All have the base
- * lr b. */
+ * lr b. (As torch's; OneFlow's schedules go on counting unless told to rescale.) */
 typedef struct tread_sequential_lr_options {
     size_t size;                           /* sizeof, set by tread_sequential_lr_defaults() */
     tread_lr_scheduler *const *schedulers; /* required: n_schedulers, at least 1 */

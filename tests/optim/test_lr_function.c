@@ -251,6 +251,13 @@ START_TEST(contexts_load_all_or_none) {
     ck_assert_ptr_null(tread_lr_scheduler_state_dict(b.scheduler));
     ck_assert_str_eq(tread_last_error(), "functions[1].save: falling: save fails");
     b.contexts[1].save_fails = 0;
+    a.contexts[0].rate = -2; /* an lr below 0, as is seen when all are loaded */
+    tread_state *bad = tread_lr_scheduler_state_dict(a.scheduler);
+    ck_assert_fails(tread_lr_scheduler_load_state_dict(b.scheduler, bad), TREAD_ERROR_FORMAT,
+                    "chained_scheduler: the state does not fit: lr of group 0 at step 1 is -");
+    for (int i = 0; i < 3; i++)
+        ck_assert_double_eq(b.contexts[i].rate, 8.0 * (i + 1));
+    tread_state_destroy(bad);
     fail_every_allocation(take_state, unmake_state, b.scheduler);
     fail_every_allocation(load_state, keep, b.scheduler);
     ck_assert_double_eq(b.contexts[2].rate, 0.375); /* at last */

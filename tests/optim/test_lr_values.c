@@ -94,6 +94,7 @@ static const struct {
     {"warmup_lr:warmup_factor=0,warmup_iters=4,warmup_prefix=true,scheduler=[step_lr:step_size=4,gamma=0.5]",
      4,
      {0, 0.25, 0.75, 1, 1, 0.5}},
+    {"warmup_lr:warmup_iters=0,scheduler=[step_lr:step_size=4,gamma=0.5]", 4, {1, 1, 1, 0.5, 0.5, 0.25}},
     {"sequential_lr:schedulers=[constant_lr:factor=0.5]/[step_lr:step_size=4,gamma=0.125],milestones=4",
      4,
      {0.5, 0.5, 0.5, 1, 1, 0.125}},
@@ -206,7 +207,7 @@ START_TEST(scalar_functions_keep_their_bounds) {
     ck_assert_double_eq(tread_real_power(0, 0.3), 0);
     ck_assert_double_eq(tread_real_power(1, 0.3), 1);
     ck_assert_double_eq(tread_between(0.1, 0.7, 0), 0.1);
-    ck_assert_double_eq(tread_between(0.1, 0.7, 1), 0.7);
+    ck_assert_double_eq(tread_between(0.3, 0.9, 1), 0.9); /* 0.3 + (0.9 - 0.3) is not */
 }
 END_TEST
 
