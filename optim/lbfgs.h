@@ -43,7 +43,7 @@ void tread_lbfgs_history_end(tread_lbfgs_history *history, bool failed);
 /* Memory for one more pair, which push, given its ro, adds; the oldest goes where there are history_size. */
 tread_lbfgs_pair tread_lbfgs_history_spare(tread_lbfgs_history *history);
 void tread_lbfgs_history_push(tread_lbfgs_history *history, double ro);
-void tread_lbfgs_history_clear(tread_lbfgs_history *history);
+void tread_lbfgs_history_clear(tread_lbfgs_history *history); /* as a step's last change */
 
 /* ---- Solver ---- */
 
@@ -81,11 +81,11 @@ typedef struct tread_lbfgs_step {
     tread_closure *closure;
     double loss, largest; /* of the last evaluation, whose gradient is in solver->trial; |g_i| */
     double best_largest;  /* of solver->best */
-    bool skipped;         /* clipping in the closure said so */
+    bool skipped;         /* clipping said so: of the first evaluation; later ones are not good then */
     bool finished;        /* no further iteration */
 } tread_lbfgs_step;
 
-/* Loss and gradient where the parameters are; good: finite, and not skipped. */
+/* Loss and gradient where the parameters are; good: finite. */
 tread_status tread_lbfgs_evaluate(tread_lbfgs_step *step);
 bool tread_lbfgs_is_good(const tread_lbfgs_step *step);
 /* A direction from the last evaluation, and the move along it. last: of the step. */

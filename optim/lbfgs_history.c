@@ -18,10 +18,9 @@ tread_status tread_lbfgs_history_create(const tread_lbfgs_options *options, int6
     h->n_floats = n_floats;
     h->history_size = (size_t)options->history_size;
     h->n_buffers = buffers_for(options);
-    /* The largest first: where it is too large, no other is. */
+    /* The largest first, so that no other's size overflows. */
     size_t bytes, n = h->n_buffers, pair = sizeof(tread_lbfgs_pair);
-    if (__builtin_mul_overflow(n, 2 * (size_t)n_floats * sizeof(float), &bytes) ||
-        __builtin_mul_overflow(n, pair, &(size_t){0}))
+    if (__builtin_mul_overflow(n, 2 * (size_t)n_floats * sizeof(float), &bytes))
         bytes = SIZE_MAX;
     h->block = tread_alloc(bytes, "the pairs of an L-BFGS history");
     h->live = h->block == NULL ? NULL : tread_alloc(h->history_size * pair, "an L-BFGS history");
@@ -52,7 +51,7 @@ bool tread_lbfgs_history_fits(const tread_lbfgs_history *h, const tread_lbfgs_op
 }
 
 void tread_lbfgs_history_copy(tread_lbfgs_history *to, const tread_lbfgs_history *from) {
-    for (size_t i = from->n > to->history_size ? from->n - to->history_size : 0; i < from->n; i++) {
+    for (size_t i = 0; i < from->n; i++) {
         tread_lbfgs_pair pair = tread_lbfgs_history_spare(to);
         memcpy(pair.y, from->live[i].y, (size_t)to->n_floats * sizeof(float));
         memcpy(pair.s, from->live[i].s, (size_t)to->n_floats * sizeof(float));
@@ -102,8 +101,4 @@ void tread_lbfgs_history_push(tread_lbfgs_history *h, double ro) {
     h->live[h->n++] = added;
 }
 
-void tread_lbfgs_history_clear(tread_lbfgs_history *h) {
-    for (size_t i = h->n_old; i < h->n; i++)
-        h->idle[h->n_idle++] = h->live[i];
-    h->n = h->n_old = 0;
-}
+void tread_lbfgs_history_clear(tread_lbfgs_history *h) { h->n = h->n_old = 0; }

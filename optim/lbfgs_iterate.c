@@ -32,7 +32,7 @@ tread_status tread_lbfgs_evaluate(tread_lbfgs_step *p) {
     optimizer->skip_next = false;
     return TREAD_OK;
 }
-bool tread_lbfgs_is_good(const tread_lbfgs_step *p) { return isfinite(p->loss) && isfinite(p->largest) && !p->skipped; }
+bool tread_lbfgs_is_good(const tread_lbfgs_step *p) { return isfinite(p->loss) && isfinite(p->largest); }
 
 /* What the last iteration showed of the curvature: s = t d, and y by which the gradient changed. */
 static void add_pair(tread_lbfgs_solver *solver) {

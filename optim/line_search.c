@@ -11,8 +11,7 @@
 
 typedef struct search {
     const tread_line *line;
-    tread_line_point start, low,
-        high; /* low: the best so far, which decreases enough; a minimum lies between the two */
+    tread_line_point start, low, high; /* low: the best so far, which decreases enough; high: the bracket's other end */
     int n_more;
     bool done, finite;
 } search;

@@ -13,7 +13,7 @@
 
 /* ---- MNIST ---- */
 
-enum { IMAGES = 2000, STEPS = 4, MOST_CALLS = 110 };
+enum { IMAGES = 2000, STEPS = 3, MOST_CALLS = 80 };
 
 static tread_dataset *first_images(const tread_dataset *all) {
     tread_tensor *x = tread_tensor_rows(tread_dataset_x(all), 0, IMAGES);

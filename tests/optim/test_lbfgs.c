@@ -104,6 +104,32 @@ START_TEST(every_way_to_end) {
 }
 END_TEST
 
+/* Steps of one iteration each move as the iterations of one step do; both end where the gradient is small enough. */
+START_TEST(many_short_steps_are_one_long_one) {
+    float largest[40];
+    problem small = make_rosenbrock("lbfgs:line_search=strong_wolfe,max_iter=1,tolerance_change=0,tolerance_grad=0");
+    for (int k = 0; k < 40; k++) {
+        ck_assert_ok(problem_step(&small));
+        problem_value(&small);
+        largest[k] = (float)fmax(fabs(small.g[0]), fabs(small.g[1]));
+    }
+    problem_destroy(&small);
+    for (int k = 0; k < 40 && largest[k] > 1e-6f; k++) {
+        char spec[160];
+        snprintf(spec, sizeof spec,
+                 "lbfgs:line_search=strong_wolfe,max_iter=100,max_eval=1000,tolerance_change=0,tolerance_grad=%.17g",
+                 largest[k]);
+        int expected = 0;
+        while (largest[expected] > largest[k])
+            expected++;
+        problem q = make_rosenbrock(spec);
+        ck_assert_ok(problem_step(&q));
+        ck_assert_double_eq(problem_number(&q, "n_iter"), expected + 1);
+        problem_destroy(&q);
+    }
+}
+END_TEST
+
 START_TEST(max_eval_is_honoured) {
     for (int max_eval = 1; max_eval <= 30; max_eval++)
         for (int search = 0; search < 2; search++) {
@@ -246,12 +272,18 @@ START_TEST(a_missing_gradient_is_zeros) {
     problem q;
     problem_make(&q, NULL, valley, 3, sizes, NULL, "lbfgs:line_search=strong_wolfe");
     q.missing = 1u << 1;
+    const uint32_t version = q.p.items[0]->tensor.version;
     ck_assert_ok(problem_step(&q));
-    ck_assert_ok(problem_step(&q));
+    ck_assert_uint_gt(q.p.items[0]->tensor.version, version); /* a backward through old values would be refused */
     for (int e = 0; e < 3; e++)
         ck_assert_float_eq(param_data(&q.p, 1)[e], 0);
     ck_assert_float_ne(param_data(&q.p, 0)[0], 0);
     ck_assert_float_ne(param_data(&q.p, 2)[0], 0);
+    q.missing = 0;
+    ck_assert_ok(tread_optimizer_set(q.optimizer, 0, "max_iter", 2));
+    ck_assert_ok(problem_step(&q));
+    q.missing = 1u << 1; /* what was there before does not come back */
+    ck_assert_ok(problem_step(&q));
     tread_state *state = tread_optimizer_state_dict(q.optimizer);
     const float *g = vector_of(tread_state_find(state, "solver"), "prev_flat_grad");
     ck_assert(g[3] != 0 && g[4] == 0 && g[5] == 0 && g[6] == 0 && g[7] != 0);
@@ -297,6 +329,18 @@ START_TEST(a_point_that_is_not_finite_is_left) {
                 ck_assert(at == bad - 2 && q.n_calls == bad); /* the step ends there */
             problem_destroy(&q);
         }
+}
+END_TEST
+
+/* The gradient at the best point counts, not the one that was met last. */
+START_TEST(it_converges_where_the_search_was_broken_off) {
+    problem q = make_parabola("lbfgs:line_search=strong_wolfe,lr=0.03,tolerance_grad=2.98");
+    q.bad_at = 3; /* the first trial, 2.97, is too near, the second is bad */
+    ck_assert_ok(problem_step(&q));
+    ck_assert_int_eq(q.n_calls, 3);
+    ck_assert_double_eq(problem_number(&q, "n_iter"), 1);
+    ck_assert_float_eq(param_data(&q.p, 0)[0], 2.97f);
+    problem_destroy(&q);
 }
 END_TEST
 
@@ -453,7 +497,8 @@ START_TEST(a_schedule_moves_lr) {
 }
 END_TEST
 
-TEST_MAIN("lbfgs", rosenbrock_in_few_calls, a_quadratic_in_1000_dimensions, every_way_to_end, max_eval_is_honoured,
-          three_pairs_and_the_direction_they_give, a_missing_gradient_is_zeros, a_point_that_is_not_finite_is_left,
+TEST_MAIN("lbfgs", rosenbrock_in_few_calls, a_quadratic_in_1000_dimensions, every_way_to_end,
+          many_short_steps_are_one_long_one, max_eval_is_honoured, three_pairs_and_the_direction_they_give,
+          a_missing_gradient_is_zeros, a_point_that_is_not_finite_is_left, it_converges_where_the_search_was_broken_off,
           after_a_wall_it_begins_anew, a_start_that_is_not_finite_is_an_error, values_that_are_refused,
           clipping_within_a_closure, a_schedule_moves_lr)

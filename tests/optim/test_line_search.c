@@ -11,7 +11,8 @@
 typedef struct function {
     double (*value)(double t);
     double (*slope)(double t);
-    int n_calls, fail_at, bad_at;
+    int n_calls, fail_at;
+    int bad_at, bad_slope_at; /* this call's loss is infinite, or its slope NaN */
     double last, kept;
 } function;
 
@@ -22,7 +23,7 @@ static tread_status evaluate(void *data, double t, tread_line_point *ret_point) 
     if (f->n_calls == f->fail_at)
         return tread_fail(TREAD_ERROR_CALLBACK, "call %d", f->n_calls);
     ret_point->loss = f->n_calls == f->bad_at ? INFINITY : f->value(t);
-    ret_point->slope = f->slope(t);
+    ret_point->slope = f->n_calls == f->bad_slope_at ? NAN : f->slope(t);
     return TREAD_OK;
 }
 static void keep(void *data) {
@@ -112,17 +113,38 @@ START_TEST(without_an_end_it_gives_up) {
 }
 END_TEST
 
+/* 1 - t, and from t = 1 on a thousand times as steep upwards. Nowhere is it flat enough, and the cubics, which the
+ * slopes mislead, would hardly move: with a first trial of 3 the search would end at 0.04. */
+static double kink(double t) { return t < 1 ? 1 - t : 1000 * (t - 1); }
+static double kink_slope(double t) { return t < 1 ? -1 : 1000; }
+
+START_TEST(misled_it_comes_near_all_the_same) {
+    static const double firsts[] = {0.1, 0.5, 1.5, 2, 3, 10, 30, 100, 1000};
+    for (int i = 0; i < 9; i++) {
+        function f = {.value = kink, .slope = kink_slope};
+        tread_line_point best;
+        bool finite;
+        search(&f, firsts[i], &best, &finite);
+        ck_assert_msg(finite && best.t > 0.98 && best.t < 1.001, "from %g: t = %g", firsts[i], best.t);
+        ck_assert_int_eq(f.n_calls, 26);
+    }
+}
+END_TEST
+
 START_TEST(what_is_not_finite_ends_it_at_the_best_point) {
-    for (double first = 1e-3; first < 2e3; first *= 10)
-        for (int bad = 1;; bad++) {
-            function f = {.value = waves, .slope = waves_slope, .bad_at = bad};
+    for (size_t k = 0; k < sizeof functions / sizeof *functions; k++)
+        for (double first = 1e-3; first < 2e3; first *= 10) {
+            function whole = {.value = functions[k].value, .slope = functions[k].slope};
             tread_line_point best;
             bool finite;
-            search(&f, first, &best, &finite);
-            if (finite)
-                break;
-            ck_assert_int_eq(f.n_calls, bad);
-            ck_assert(best.t == f.kept && best.loss <= f.value(0));
+            search(&whole, first, &best, &finite);
+            for (int bad = 2; bad <= 2 * whole.n_calls + 1; bad++) {
+                function f = {.value = functions[k].value, .slope = functions[k].slope};
+                *(bad % 2 == 0 ? &f.bad_at : &f.bad_slope_at) = bad / 2;
+                search(&f, first, &best, &finite);
+                ck_assert(!finite && f.n_calls == bad / 2);
+                ck_assert(best.t == f.kept && best.loss <= f.value(0));
+            }
         }
 }
 END_TEST
@@ -142,4 +164,5 @@ START_TEST(a_failure_is_handed_on) {
 END_TEST
 
 TEST_MAIN("line_search", what_it_returns_satisfies_the_conditions, a_cubic_through_a_parabola_hits_its_minimum,
-          without_an_end_it_gives_up, what_is_not_finite_ends_it_at_the_best_point, a_failure_is_handed_on)
+          without_an_end_it_gives_up, misled_it_comes_near_all_the_same, what_is_not_finite_ends_it_at_the_best_point,
+          a_failure_is_handed_on)

@@ -30,6 +30,13 @@ START_TEST(lists_are_checked) {
         ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 0), NULL), TREAD_ERROR_ARGUMENT,
                         "is empty");
         ck_assert_uint_eq(tread_optimizer_group_count(optimizer), 1);
+        if (tread_optimizer_types[t]->solve != NULL) {
+            ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 2, 2), NULL),
+                            TREAD_ERROR_ARGUMENT, "there can be one group only");
+            tread_optimizer_destroy(optimizer);
+            ck_assert_uint_eq(tread_memory_live_blocks(), live);
+            continue;
+        }
         ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 2), "lr=0.25"));
         ck_assert_uint_eq(tread_optimizer_group_count(optimizer), 2);
         tread_parameter_list second = tread_optimizer_group_params(optimizer, 1);

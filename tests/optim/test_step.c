@@ -212,8 +212,10 @@ START_TEST(closures_run_first_and_failing_ones_change_nothing) {
         for (int t = 0; t < 3; t++) {
             ck_assert_ok(tread_optimizer_step(x, &closure));
             ck_assert_double_eq(closure.loss, 0.125 * (t + 1));
+            ck_assert_int_eq(tread_optimizer_closure_calls(x), 1);
             params_set_grads(&b, t, 0);
             ck_assert_ok(tread_optimizer_step(y, NULL));
+            ck_assert_int_eq(tread_optimizer_closure_calls(y), 0);
         }
         ck_assert_int_eq(data.calls, 3);
         ck_assert_msg(params_equal(&a, &b), "%s", battery_specs[s]);
