@@ -74,6 +74,11 @@ void cli_print_algorithms(void) {
             if (tread_optimizer_field(type, i, &field) == TREAD_OK)
                 print_field(&field);
     }
+    cli_print_schedulers();
+}
+
+void cli_print_schedulers(void) {
+    tread_field_info field;
     printf("\nSchedulers and their fields, beside which all have verbose [false], and those that need no metric "
            "last_step\n"
            "[-1: from the start]; schedulers within one stand in brackets (scheduler=[step_lr:step_size=3]):\n");

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,15 @@ static bool read_integer(const char *text, int64_t low, int64_t high, const char
         return false;
     *ret_value = value;
     *ret_end = end;
+    return true;
+}
+
+static bool read_real(const char *text, int64_t low, double *ret_value) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value < (double)low)
+        return false;
+    *ret_value = value;
     return true;
 }
 
@@ -97,6 +107,12 @@ static bool store(const cli_command *command, const cli_option *option, const ch
                               text, option->low, option->high),
                    false;
         return true;
+    case CLI_REAL:
+        if (!read_real(text, option->low, target))
+            return cli_misuse(command, "--%s: %s is not a finite number of at least %" PRId64, option->name, text,
+                              option->low),
+                   false;
+        return true;
     case CLI_SIZES:
         if (!read_sizes(text, option->low, option->high, target))
             return cli_misuse(command,
@@ -141,7 +157,7 @@ static const cli_option *find(const cli_command *command, const char *name, size
 }
 
 bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_options, int *ret_exit) {
-    bool given[MAX_OPTIONS] = {false};
+    bool given[MAX_OPTIONS] = {false}, operand_given = !command->has_operand;
     *ret_exit = CLI_USAGE;
     for (size_t i = 0; i < command->n_options; i++)
         if (command->options[i].initial != NULL &&
@@ -153,6 +169,11 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
             cli_print_help(command);
             *ret_exit = CLI_DONE;
             return false;
+        }
+        if (argument[0] != '-' && !operand_given) {
+            operand_given = true;
+            *(const char **)((char *)ret_options + command->operand_offset) = argument;
+            continue;
         }
         if (strncmp(argument, "--", 2) != 0)
             return cli_misuse(command, "unexpected argument %s", argument), false;

@@ -16,6 +16,7 @@ START_TEST(help_lists_everything) {
         command_must_succeed(general[i]);
         command_must_contain(command_output, "train", general[i]);
         command_must_contain(command_output, "eval", general[i]);
+        command_must_contain(command_output, "schedule", general[i]);
         command_must_contain(command_output, "info", general[i]);
     }
     command_must_succeed("help eval");
