@@ -2,6 +2,7 @@
 
 #include "autograd/tape_internal.h"
 #include "core/context.h"
+#include "core/sparse_grad.h"
 #include "core/status.h"
 
 /* The walk before the run: finds what the gradient reaches and whether each input's share is the first one (written)
@@ -27,7 +28,6 @@ static tread_status check_node(const tread_node_private *own) {
 
 static tread_status walk_node(tread_tape *tape, tread_node_private *own) {
     TREAD_TRY(check_node(own));
-    bool any = false;
     for (int i = 0; i < own->node.n_inputs; i++) {
         tread_tensor *x = own->node.inputs[i];
         own->accumulate[i] = false;
@@ -38,13 +38,15 @@ static tread_status walk_node(tread_tape *tape, tread_node_private *own) {
             own->accumulate[i] = from->reached;
             from->reached = true;
         } else {
-            own->accumulate[i] = x->touched || x->grad_state == TREAD_GRAD_DENSE;
+            /* A sparse gradient becomes dense before a dense one is added to it. */
+            own->accumulate[i] = x->touched || x->grad_state == TREAD_GRAD_DENSE || x->grad_state == TREAD_GRAD_SPARSE;
+            if (!x->touched)
+                tread_sparse_grad_unreserve(x);
             x->touched = true;
         }
-        any |= own->accumulate[i];
     }
-    return any && own->node.op->prepare_backward != NULL ? own->node.op->prepare_backward(&own->node, own->accumulate)
-                                                         : TREAD_OK;
+    return own->node.op->prepare_backward != NULL ? own->node.op->prepare_backward(&own->node, own->accumulate)
+                                                  : TREAD_OK;
 }
 
 static tread_status walk(tread_tape *tape, size_t start) {
@@ -76,10 +78,17 @@ tread_grad_target tread_node_grad_target(tread_node *node, int input) {
         from->grad_present = true;
         target.data = from->grad.data;
     } else {
+        tread_sparse_grad_densify(node->context, x);
         x->grad_state = TREAD_GRAD_DENSE;
         target.data = x->grad->data;
     }
     return target;
+}
+
+bool tread_node_takes_sparse(const tread_node *node, int input) {
+    const tread_tensor *x = node->inputs[input];
+    return node->input_needs[input] && x->tape == NULL &&
+           (x->grad_state == TREAD_GRAD_NONE || x->grad_state == TREAD_GRAD_SPARSE);
 }
 
 static tread_status run(tread_tape *tape, size_t start) {

@@ -25,7 +25,8 @@ typedef struct tread_op {
      * tensor. NULL: no gradient passes (detach). */
     tread_status (*backward)(tread_node *node);
     /* Called before any backward of the graph runs, with the targets' accumulate flags already true to what backward
-     * will get, for plans that differ by them. May fail and allocate. NULL: nothing to do. */
+     * will get, for plans that differ by them and for room in sparse gradients. May fail and allocate. NULL: nothing to
+     * do. */
     tread_status (*prepare_backward)(tread_node *node, const bool *accumulate);
     void (*release)(tread_node *node); /* frees node->plan; NULL: nothing to free */
 } tread_op;
@@ -73,6 +74,10 @@ tread_status tread_node_set_output(tread_node *node, tread_dtype dtype, int rank
 tread_status tread_node_workspace(tread_node *node, size_t bytes); /* at most once a plan */
 /* For backward(). The first write to a target in a backward overwrites, later ones add. */
 tread_grad_target tread_node_grad_target(tread_node *node, int input);
+/* Whether the gradient of input may be left as rows (core/sparse_grad.h) in place of a target: it is wanted, and the
+ * input is a leaf that has none or a sparse one. For prepare_backward(), which then reserves, and for backward(), where
+ * another operation may have made the gradient dense since. */
+bool tread_node_takes_sparse(const tread_node *node, int input);
 /* For forward() of ops that draw: n numbers of the tape's stream; returns where they begin. Backward must not draw. */
 tread_rng tread_node_draw(tread_node *node, uint64_t n);
 

@@ -31,6 +31,8 @@
     X(max_axis)                                                                                                        \
     X(matmul)                                                                                                          \
     X(linear)                                                                                                          \
+    X(embedding)                                                                                                       \
+    X(embedding_bag)                                                                                                   \
     X(softmax)                                                                                                         \
     X(log_softmax)                                                                                                     \
     X(layer_norm)                                                                                                      \

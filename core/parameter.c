@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/sparse_grad.h"
 #include "core/status.h"
 #include "core/tensor.h"
 
@@ -9,6 +10,7 @@ static void free_parameter(tread_parameter *parameter) {
         return;
     tread_storage_release(parameter->tensor.storage);
     tread_storage_release(parameter->grad.storage);
+    tread_sparse_grad_free(&parameter->tensor);
     tread_free(parameter->name);
     tread_free(parameter);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/sparse_grad.h"
 #include "core/status.h"
 
 /* One block: this head, padded to TREAD_ALIGNMENT, then the elements. */
@@ -184,6 +185,7 @@ void tread_tensor_destroy(tread_tensor *x) {
     if (x == NULL || x->owner != TREAD_OWNER_CALLER)
         return;
     tread_storage_release(x->storage);
+    tread_sparse_grad_free(x);
     if (x->grad != NULL) {
         tread_storage_release(x->grad->storage);
         tread_free(x->grad);

@@ -5,7 +5,8 @@
 #include <tread/parameter.h>
 #include <tread/tensor.h>
 
-typedef struct tread_storage tread_storage; /* counted memory that views share */
+typedef struct tread_storage tread_storage;         /* counted memory that views share */
+typedef struct tread_sparse_grad tread_sparse_grad; /* core/sparse_grad.h */
 
 typedef enum tread_tensor_owner {
     TREAD_OWNER_CALLER,    /* tread_tensor_destroy frees it */
@@ -14,9 +15,10 @@ typedef enum tread_tensor_owner {
 } tread_tensor_owner;
 
 typedef enum tread_grad_state {
-    TREAD_GRAD_NONE,  /* no backward has reached the leaf */
-    TREAD_GRAD_ZERO,  /* zeros that nobody has written yet: grad->data is undefined */
-    TREAD_GRAD_DENSE, /* grad->data holds it */
+    TREAD_GRAD_NONE,   /* no backward has reached the leaf */
+    TREAD_GRAD_ZERO,   /* zeros that nobody has written yet: grad->data is undefined */
+    TREAD_GRAD_DENSE,  /* grad->data holds it */
+    TREAD_GRAD_SPARSE, /* sparse holds it, as rows and their indices; grad->data is undefined */
 } tread_grad_state;
 
 struct tread_tensor {
@@ -31,10 +33,11 @@ struct tread_tensor {
 
     bool requires_grad;
     tread_grad_state grad_state;
-    tread_tensor *grad; /* leaves: the gradient's tensor, made by tread_tensor_ensure_grad */
-    bool touched;       /* leaves: scratch of tread_backward, false between calls */
-    uint32_t version;   /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale
-                           values */
+    tread_tensor *grad;        /* leaves: the gradient's tensor, made by tread_tensor_ensure_grad */
+    tread_sparse_grad *sparse; /* leaves: NULL before the first sparse gradient */
+    bool touched;              /* leaves: scratch of tread_backward, false between calls */
+    uint32_t version; /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale
+                         values */
 
     /* Autograd's marks; NULL and 0 in every tensor that is not on a tape. */
     const void

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/sparse_grad.h"
 #include "core/status.h"
 #include "core/tensor.h"
 
@@ -52,6 +53,9 @@ tread_status tread_tensor_ensure_grad(tread_tensor *leaf) {
 tread_tensor *tread_tensor_grad(tread_tensor *x) {
     if (x == NULL || x->grad_state == TREAD_GRAD_NONE)
         return NULL;
+    if (x->grad_state == TREAD_GRAD_SPARSE)
+        return tread_fail_null(TREAD_ERROR_STATE, "grad: the gradient is sparse: tread_tensor_sparse_grad reads it, "
+                                                  "tread_tensor_densify_grad makes it dense");
     if (x->grad_state == TREAD_GRAD_ZERO) {
         memset(x->grad->data, 0, tread_tensor_bytes(x->grad));
         x->grad_state = TREAD_GRAD_DENSE;
@@ -78,6 +82,12 @@ tread_status tread_tensor_set_grad(tread_tensor *x, const tread_tensor *grad) {
 }
 
 void tread_tensor_zero_grad(tread_tensor *x, bool set_to_none) {
-    if (x != NULL && x->grad_state != TREAD_GRAD_NONE)
-        x->grad_state = set_to_none ? TREAD_GRAD_NONE : TREAD_GRAD_ZERO;
+    if (x == NULL || x->grad_state == TREAD_GRAD_NONE)
+        return;
+    if (set_to_none)
+        x->grad_state = TREAD_GRAD_NONE;
+    else if (x->grad_state == TREAD_GRAD_SPARSE)
+        tread_sparse_grad_clear(x);
+    else
+        x->grad_state = TREAD_GRAD_ZERO;
 }

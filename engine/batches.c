@@ -34,11 +34,12 @@ tread_batches_options tread_batches_defaults(void) {
 
 static tread_tensor *create_x(const tread_batches *batches, int64_t count) {
     const tread_tensor *x = batches->dataset->x;
+    const tread_dtype dtype = x->dtype == TREAD_INT32 ? TREAD_INT32 : TREAD_FLOAT32;
     int64_t shape[TREAD_MAX_RANK] = {count, batches->dataset->features};
     if (!batches->options.keep_shape)
-        return tread_tensor_create(TREAD_FLOAT32, 2, shape);
+        return tread_tensor_create(dtype, 2, shape);
     memcpy(shape + 1, x->shape + 1, sizeof(int64_t) * (size_t)(x->rank - 1));
-    return tread_tensor_create(TREAD_FLOAT32, x->rank, shape);
+    return tread_tensor_create(dtype, x->rank, shape);
 }
 
 static tread_tensor *create_y(const tread_batches *batches, int64_t count) {
@@ -131,6 +132,8 @@ static void gather(const tread_batches *batches, const batch_tensors *tensors, c
         tread_gather_bytes(batches->context, x->data, dataset->features, rows, tensors->count,
                            (float)(1 / (scale * dataset->std)), (float)(-dataset->mean / dataset->std),
                            tensors->x->data);
+    else if (x->dtype == TREAD_INT32)
+        tread_gather_indices(batches->context, x->data, dataset->features, rows, tensors->count, tensors->x->data);
     else
         tread_gather_floats(batches->context, x->data, dataset->features, rows, tensors->count, dataset->mean,
                             1 / dataset->std, tensors->x->data);

@@ -17,5 +17,7 @@ void tread_gather_bytes(const tread_context *context, const uint8_t *from, int64
 void tread_gather_floats(const tread_context *context, const float *from, int64_t features, const int32_t *rows,
                          int64_t count, double mean, double factor,
                          float *to); /* (x - mean) * factor, in double; a copy for 0 and 1 */
+void tread_gather_indices(const tread_context *context, const int32_t *from, int64_t length, const int32_t *rows,
+                          int64_t count, int32_t *to); /* copies */
 
 #endif

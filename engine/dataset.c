@@ -10,8 +10,8 @@ static tread_status check_x(const tread_tensor *x) {
     char text[TREAD_SHAPE_TEXT];
     if (x == NULL)
         return tread_fail(TREAD_ERROR_ARGUMENT, "data set: x is NULL");
-    if (x->dtype != TREAD_FLOAT32 && x->dtype != TREAD_UINT8)
-        return tread_fail(TREAD_ERROR_DTYPE, "data set: x is %s, expected float32 or uint8",
+    if (x->dtype == TREAD_FLOAT64)
+        return tread_fail(TREAD_ERROR_DTYPE, "data set: x is %s, expected float32, uint8 or int32",
                           tread_dtype_name(x->dtype));
     if (x->rank < 1 || x->count == 0 || x->shape[0] > INT32_MAX)
         return tread_fail(TREAD_ERROR_SHAPE,
@@ -90,11 +90,11 @@ tread_dataset *tread_dataset_from_tensors(const tread_tensor *x, const tread_ten
     return tread_dataset_create(x, y, classes, NULL, NULL, &dataset) == TREAD_OK ? dataset : NULL;
 }
 
-static tread_dataset *from_arrays(int64_t n, int64_t features, const float *x, int y_rank, int64_t targets,
-                                  tread_dtype y_dtype, const void *y, int classes) {
+static tread_dataset *from_arrays(int64_t n, int64_t features, tread_dtype x_dtype, const void *x, int y_rank,
+                                  int64_t targets, tread_dtype y_dtype, const void *y, int classes) {
     const int64_t x_shape[] = {n, features}, y_shape[] = {n, targets};
     /* Nothing writes through these: the cast away from const ends inside the data set. */
-    tread_tensor *x_tensor = tread_tensor_wrap(TREAD_FLOAT32, 2, x_shape, (void *)(uintptr_t)x);
+    tread_tensor *x_tensor = tread_tensor_wrap(x_dtype, 2, x_shape, (void *)(uintptr_t)x);
     tread_tensor *y_tensor =
         x_tensor == NULL ? NULL : tread_tensor_wrap(y_dtype, y_rank, y_shape, (void *)(uintptr_t)y);
     tread_dataset *dataset = y_tensor == NULL ? NULL : tread_dataset_from_tensors(x_tensor, y_tensor, classes);
@@ -105,12 +105,17 @@ static tread_dataset *from_arrays(int64_t n, int64_t features, const float *x, i
 
 tread_dataset *tread_dataset_from_targets(int64_t n, int64_t features, const float *x, int64_t targets,
                                           const float *y) {
-    return from_arrays(n, features, x, 2, targets, TREAD_FLOAT32, y, 0);
+    return from_arrays(n, features, TREAD_FLOAT32, x, 2, targets, TREAD_FLOAT32, y, 0);
 }
 
 tread_dataset *tread_dataset_from_labels(int64_t n, int64_t features, const float *x, int classes,
                                          const int32_t *labels) {
-    return from_arrays(n, features, x, 1, 0, TREAD_INT32, labels, classes);
+    return from_arrays(n, features, TREAD_FLOAT32, x, 1, 0, TREAD_INT32, labels, classes);
+}
+
+tread_dataset *tread_dataset_from_indices(int64_t n, int64_t length, const int32_t *x, int classes,
+                                          const int32_t *labels) {
+    return from_arrays(n, length, TREAD_INT32, x, 1, 0, TREAD_INT32, labels, classes);
 }
 
 void tread_dataset_destroy(tread_dataset *dataset) {
@@ -135,6 +140,8 @@ tread_status tread_dataset_normalize(tread_dataset *dataset, double mean, double
         return tread_fail(TREAD_ERROR_ARGUMENT, "data set: mean = %g is not finite", mean);
     if (!(std > 0) || !isfinite(std))
         return tread_fail(TREAD_ERROR_ARGUMENT, "data set: std = %g is not a finite number above 0", std);
+    if (dataset->x->dtype == TREAD_INT32)
+        return tread_fail(TREAD_ERROR_DTYPE, "data set: int32 inputs are indices, which are not normalised");
     dataset->mean = mean;
     dataset->std = std;
     return TREAD_OK;

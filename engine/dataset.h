@@ -8,7 +8,7 @@ struct tread_dataset {
     int64_t n;
     int64_t features; /* values a sample */
     int classes;      /* 0: y is not labels */
-    tread_tensor *x;  /* (n, ...) float32 or uint8 */
+    tread_tensor *x;  /* (n, ...) float32, uint8 or int32 */
     tread_tensor *y;  /* (n) int32 or uint8 labels, (n, ...) float32, or NULL */
     void *x_data;     /* memory of x and y where the data set owns it, else NULL */
     void *y_data;

@@ -15,7 +15,7 @@ typedef struct gather_job {
     int64_t count, features;
     float scale, shift;
     double mean, factor;
-    float *to;
+    void *to;
 } gather_job;
 
 TREAD_KERNEL_BODY void convert_bytes_body(const uint8_t *restrict from, int64_t n, float scale, float shift,
@@ -46,7 +46,7 @@ static void gather_bytes(void *argument, int64_t begin, int64_t end) {
         const uint8_t *from = (const uint8_t *)job->from;
         if (i + ROWS_AHEAD < end)
             prefetch_row((const char *)(from + job->rows[i + ROWS_AHEAD] * n), n);
-        TREAD_CALL(convert_bytes)(from + job->rows[i] * n, n, job->scale, job->shift, job->to + i * n);
+        TREAD_CALL(convert_bytes)(from + job->rows[i] * n, n, job->scale, job->shift, (float *)job->to + i * n);
     }
 }
 
@@ -54,12 +54,19 @@ static void gather_floats(void *argument, int64_t begin, int64_t end) {
     const gather_job *job = argument;
     for (int64_t i = begin; i < end; i++) {
         const float *from = (const float *)job->from + job->rows[i] * job->features;
-        float *to = job->to + i * job->features;
+        float *to = (float *)job->to + i * job->features;
         if (job->mean == 0 && job->factor == 1)
             memcpy(to, from, (size_t)job->features * sizeof *to);
         else
             TREAD_CALL(convert_floats)(from, job->features, job->mean, job->factor, to);
     }
+}
+
+static void gather_indices(void *argument, int64_t begin, int64_t end) {
+    const gather_job *job = argument;
+    for (int64_t i = begin; i < end; i++)
+        memcpy((int32_t *)job->to + i * job->features, (const int32_t *)job->from + job->rows[i] * job->features,
+               (size_t)job->features * sizeof(int32_t));
 }
 
 static int64_t row_grain(int64_t features) { return features < GRAIN_VALUES ? GRAIN_VALUES / features : 1; }
@@ -76,4 +83,10 @@ void tread_gather_floats(const tread_context *context, const float *from, int64_
     gather_job job = {
         .from = from, .rows = rows, .count = count, .features = features, .mean = mean, .factor = factor, .to = to};
     tread_parallel_for(context, count, row_grain(features), 1, gather_floats, &job);
+}
+
+void tread_gather_indices(const tread_context *context, const int32_t *from, int64_t length, const int32_t *rows,
+                          int64_t count, int32_t *to) {
+    gather_job job = {.from = from, .rows = rows, .count = count, .features = length, .to = to};
+    tread_parallel_for(context, count, row_grain(length), 1, gather_indices, &job);
 }

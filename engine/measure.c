@@ -86,6 +86,8 @@ static double fold(const measure_job *job, int64_t chunks) {
 tread_status tread_dataset_measure(tread_context *context, const tread_dataset *dataset, double *ret_mean,
                                    double *ret_std) {
     TREAD_REFUSE_NULL("dataset measure", dataset);
+    if (dataset->x->dtype == TREAD_INT32)
+        return tread_fail(TREAD_ERROR_DTYPE, "data set: int32 inputs are indices, which have no mean");
     int64_t n = dataset->x->count, chunks = tread_chunk_count(n);
     measure_job job = {.data = dataset->x->data, .n = n, .chunk = tread_chunk_size(n)};
     if (dataset->x->dtype == TREAD_UINT8) {

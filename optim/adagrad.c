@@ -57,6 +57,7 @@ const tread_optimizer_type tread_adagrad_type = {
     .slots = {{.name = "sum", .initial = initial_sum}},
     .n_slots = 1,
     .support_sparse = true,
+    .l2_decay = true,
     .factors_size = sizeof(factors),
     .prepare = prepare,
     .update = update,

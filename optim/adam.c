@@ -57,6 +57,7 @@ const tread_optimizer_type tread_adam_type = {
     .slots = {{.name = "exp_avg"}, {.name = "exp_avg_sq"}, {.name = "max_exp_avg_sq", .needed = has_vmax}},
     .n_slots = 3,
     .support_sparse = true,
+    .l2_decay = true,
     .factors_size = sizeof(tread_adam_factors),
     .prepare = prepare,
     .update = update,

@@ -1,35 +1,45 @@
 #include "optim/norm.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/isa.h"
 #include "core/lanes.h"
 #include "core/math.h"
 #include "core/parallel.h"
+#include "core/sparse_grad.h"
 
 #define FORK 32768 /* gradient entries that are worth a second thread */
 
-/* ---- Kernels over one chunk ---- */
+/* ---- Kernels over part of a chunk ---- */
 
-TREAD_KERNEL_BODY void TREAD_BODY(sum_absolute)(const float *from, int64_t n, double *ret_sum) {
-    const float *restrict g = from;
-    TREAD_LANE_SUM(*ret_sum, n, i, fabsf(g[i]));
-}
-TREAD_KERNEL(sum_absolute, (const float *g, int64_t n, double *ret_sum), (g, n, ret_sum))
+#define ADD_TERMS(lanes, n, i, term)                                                                                   \
+    do {                                                                                                               \
+        double own_[TREAD_LANES]; /* in registers */                                                                   \
+        memcpy(own_, lanes, sizeof own_);                                                                              \
+        TREAD_LANE_ADD(own_, n, i, term);                                                                              \
+        memcpy(lanes, own_, sizeof own_);                                                                              \
+    } while (0)
 
-TREAD_KERNEL_BODY void TREAD_BODY(sum_squares)(const float *from, int64_t n, double *ret_sum) {
+TREAD_KERNEL_BODY void TREAD_BODY(sum_absolute)(const float *from, int64_t n, double *lanes) {
     const float *restrict g = from;
-    TREAD_LANE_SUM(*ret_sum, n, i, (double)g[i] * (double)g[i]);
+    ADD_TERMS(lanes, n, i, fabsf(g[i]));
 }
-TREAD_KERNEL(sum_squares, (const float *g, int64_t n, double *ret_sum), (g, n, ret_sum))
+TREAD_KERNEL(sum_absolute, (const float *g, int64_t n, double *lanes), (g, n, lanes))
+
+TREAD_KERNEL_BODY void TREAD_BODY(sum_squares)(const float *from, int64_t n, double *lanes) {
+    const float *restrict g = from;
+    ADD_TERMS(lanes, n, i, (double)g[i] * (double)g[i]);
+}
+TREAD_KERNEL(sum_squares, (const float *g, int64_t n, double *lanes), (g, n, lanes))
 
 /* Of |g| / largest, so that no power overflows. */
-TREAD_KERNEL_BODY void TREAD_BODY(sum_powers)(const float *from, int64_t n, double largest, double p, double *ret_sum) {
+TREAD_KERNEL_BODY void TREAD_BODY(sum_powers)(const float *from, int64_t n, double largest, double p, double *lanes) {
     const float *restrict g = from;
-    TREAD_LANE_SUM(*ret_sum, n, i, tread_exp_f64(p * tread_log_f64(fabs((double)g[i]) / largest)));
+    ADD_TERMS(lanes, n, i, tread_exp_f64(p * tread_log_f64(fabs((double)g[i]) / largest)));
 }
-TREAD_KERNEL(sum_powers, (const float *g, int64_t n, double largest, double p, double *ret_sum),
-             (g, n, largest, p, ret_sum))
+TREAD_KERNEL(sum_powers, (const float *g, int64_t n, double largest, double p, double *lanes),
+             (g, n, largest, p, lanes))
 
 /* Without their signs, floats are ordered as their bits are, infinity above all numbers and NaN above infinity. */
 TREAD_KERNEL_BODY void TREAD_BODY(extremes)(const float *from, int64_t n, double *ret_largest, double *ret_smallest) {
@@ -65,6 +75,10 @@ TREAD_KERNEL(clamp, (float *g, int64_t n, float limit), (g, n, limit))
 
 /* ---- One pass over all chunks ---- */
 
+static bool holds_values(const tread_tensor *x) {
+    return x->grad_state == TREAD_GRAD_DENSE || x->grad_state == TREAD_GRAD_SPARSE;
+}
+
 typedef enum work { SUM_ABSOLUTE, SUM_SQUARES, SUM_POWERS, LARGEST, SMALLEST, SCALE, CLAMP } work;
 
 typedef struct pass {
@@ -75,17 +89,79 @@ typedef struct pass {
     float number;
 } pass;
 
-static void run_chunk(const pass *p, const tread_leaf *leaf, float *g, int64_t n, double *ret) {
-    double other;
+/* What the parts of a chunk give together. */
+typedef struct findings {
+    double lanes[TREAD_LANES], largest, smallest;
+} findings;
+
+static double larger(double a, double b) { return b > a || b != b ? b : a; }
+static double smaller(double a, double b) { return b < a || b != b ? b : a; }
+
+static void add_to_sum(const pass *p, const tread_leaf *leaf, const float *g, int64_t n, double *lanes) {
     switch (p->work) {
-    case SUM_ABSOLUTE: TREAD_CALL(sum_absolute)(g, n, ret); break;
-    case SUM_SQUARES: TREAD_CALL(sum_squares)(g, n, ret); break;
-    case SUM_POWERS: TREAD_CALL(sum_powers)(g, n, leaf->norm, p->p, ret); break;
-    case LARGEST: TREAD_CALL(extremes)(g, n, ret, &other); break;
-    case SMALLEST: TREAD_CALL(extremes)(g, n, &other, ret); break;
+    case SUM_ABSOLUTE: TREAD_CALL(sum_absolute)(g, n, lanes); break;
+    case SUM_SQUARES: TREAD_CALL(sum_squares)(g, n, lanes); break;
+    default: TREAD_CALL(sum_powers)(g, n, leaf->norm, p->p, lanes); break;
+    }
+}
+
+/* g, n entries, begins at element `at` of the chunk, whose element i goes to lane i mod 16. */
+static void run_part(const pass *p, const tread_leaf *leaf, float *g, int64_t n, int64_t at, findings *found) {
+    double lanes[TREAD_LANES], largest, smallest;
+    switch (p->work) {
+    case LARGEST:
+    case SMALLEST:
+        TREAD_CALL(extremes)(g, n, &largest, &smallest);
+        found->largest = larger(found->largest, largest);
+        found->smallest = smaller(found->smallest, smallest);
+        break;
     case SCALE: TREAD_CALL(scale)(g, n, p->number); break;
     case CLAMP: TREAD_CALL(clamp)(g, n, p->number); break;
+    default:
+        for (int64_t i = 0; i < TREAD_LANES; i++)
+            lanes[i] = found->lanes[(at + i) % TREAD_LANES];
+        add_to_sum(p, leaf, g, n, lanes);
+        for (int64_t i = 0; i < TREAD_LANES; i++)
+            found->lanes[(at + i) % TREAD_LANES] = lanes[i];
     }
+}
+
+/* Entries of a sparse gradient, rows in order, that stand before element `at` of the whole. */
+static int64_t entries_before(const tread_sparse_grad *rows, int64_t at) {
+    const int64_t row = at / rows->row_size, column = at % rows->row_size;
+    int64_t low = 0, high = rows->n_rows;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (rows->indices[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low * rows->row_size + (low < rows->n_rows && rows->indices[low] == row ? column : 0);
+}
+
+/* Entries from `at` on, below `end`, that follow each other in the whole too, or whose lanes do; rows of a multiple of
+ * 16 always do, and all but sums take any order. */
+static int64_t part_length(const pass *p, const tread_sparse_grad *rows, int64_t at, int64_t end) {
+    if (rows->row_size % TREAD_LANES == 0 || p->work >= LARGEST)
+        return end - at;
+    int64_t row = at / rows->row_size + 1;
+    while (row * rows->row_size < end && rows->indices[row] == rows->indices[row - 1] + 1)
+        row++;
+    return row * rows->row_size < end ? row * rows->row_size - at : end - at;
+}
+
+/* The same sums in the same lanes as over the whole gradient, whose other entries are zeros: the same bits. */
+static void run_rows(const pass *p, const tread_leaf *leaf, int64_t at, int64_t n, findings *found) {
+    const tread_sparse_grad *rows = leaf->tensor->sparse;
+    const int64_t begin = entries_before(rows, at), end = entries_before(rows, at + n);
+    for (int64_t entry = begin, length; entry < end; entry += length) {
+        length = part_length(p, rows, entry, end);
+        int64_t element = (int64_t)rows->indices[entry / rows->row_size] * rows->row_size + entry % rows->row_size;
+        run_part(p, leaf, rows->rows + entry, length, element - at, found);
+    }
+    if (end - begin < n)
+        found->smallest = smaller(found->smallest, 0);
 }
 
 static void run_chunks(void *argument, int64_t begin, int64_t end) {
@@ -99,11 +175,19 @@ static void run_chunks(void *argument, int64_t begin, int64_t end) {
             i++;
         const tread_leaf *leaf = &leaves->items[i];
         const tread_tensor *x = leaf->tensor;
-        if (x->grad_state != TREAD_GRAD_DENSE) /* zeros have the sum 0, and scaled and clamped they are zeros */
+        if (!holds_values(x)) /* zeros have the sum 0, and scaled and clamped they are zeros */
             continue;
         int64_t size = tread_chunk_size(x->count), at = (chunk - leaf->first_chunk) * size;
         int64_t n = x->count - at < size ? x->count - at : size;
-        run_chunk(p, leaf, (float *)x->grad->data + at, n, &leaves->partial_sums[chunk]);
+        findings found = {.smallest = INFINITY};
+        if (x->grad_state == TREAD_GRAD_SPARSE)
+            run_rows(p, leaf, at, n, &found);
+        else
+            run_part(p, leaf, (float *)x->grad->data + at, n, 0, &found);
+        if (p->work < SCALE)
+            leaves->partial_sums[chunk] = p->work == LARGEST    ? found.largest
+                                          : p->work == SMALLEST ? found.smallest
+                                                                : tread_lanes_fold(found.lanes);
     }
 }
 
@@ -119,38 +203,49 @@ size_t tread_leaf_of_chunk(const tread_leaves *leaves, int64_t chunk) {
     return low;
 }
 
+static int64_t entries_of(const tread_tensor *x) {
+    return x->grad_state == TREAD_GRAD_SPARSE ? x->sparse->n_rows * x->sparse->row_size : x->count;
+}
+
 static void run(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, pass p) {
     if (n == 0)
         return;
     int64_t entries = 0;
     for (size_t i = first; i < first + n && entries < FORK; i++)
-        entries += leaves->items[i].tensor->count;
+        entries += entries_of(leaves->items[i].tensor);
     int64_t end = first + n < leaves->count ? leaves->items[first + n].first_chunk : leaves->n_chunks;
     p.leaves = leaves;
     p.first = leaves->items[first].first_chunk;
     tread_parallel_for(context, end - p.first, entries < FORK ? end - p.first : 1, 1, run_chunks, &p);
 }
 
+static void coalesce(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n) {
+    for (size_t i = first; i < first + n; i++)
+        if (leaves->items[i].tensor->grad_state == TREAD_GRAD_SPARSE)
+            tread_sparse_grad_coalesce(context, leaves->items[i].tensor);
+}
+
 void tread_leaves_scale(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float by) {
     for (size_t i = first; i < first + n && by != by; i++)
-        tread_tensor_grad(leaves->items[i].tensor); /* 0 * NaN is NaN: such zeros must be written out */
+        if (leaves->items[i].tensor->grad_state == TREAD_GRAD_ZERO)
+            tread_tensor_grad(leaves->items[i].tensor); /* 0 * NaN is NaN: such zeros must be written out */
+    coalesce(context, leaves, first, n);
     run(context, leaves, first, n, (pass){.work = SCALE, .number = by});
 }
 
 void tread_leaves_clamp(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float limit) {
+    coalesce(context, leaves, first, n);
     run(context, leaves, first, n, (pass){.work = CLAMP, .number = limit});
 }
 
 /* ---- Norms ---- */
 
-static double larger(double a, double b) { return b > a || b != b ? b : a; }
-static double smaller(double a, double b) { return b < a || b != b ? b : a; }
 static double power(double x, double p) { return tread_exp_f64(p * tread_log_f64(x)); }
 
 /* The partial results of a leaf's chunks in order, joined as `work` says. */
 static double join(const tread_leaves *leaves, size_t i, work what) {
     const tread_leaf *leaf = &leaves->items[i];
-    if (leaf->tensor->grad_state != TREAD_GRAD_DENSE)
+    if (!holds_values(leaf->tensor))
         return 0;
     const double *partial = leaves->partial_sums + leaf->first_chunk;
     double all = partial[0];
@@ -182,6 +277,7 @@ static void leaf_power_norms(const tread_context *context, tread_leaves *leaves,
 
 double tread_leaves_norm(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, double p) {
     const work what = p == 1 ? SUM_ABSOLUTE : p == 2 ? SUM_SQUARES : p > 0 ? LARGEST : SMALLEST;
+    coalesce(context, leaves, first, n);
     const bool any_power = isfinite(p) && p != 1 && p != 2;
     if (any_power)
         leaf_power_norms(context, leaves, first, n, p);

@@ -2,7 +2,7 @@
 #ifndef TREAD_OPTIM_OPTIMIZER_H
 #define TREAD_OPTIM_OPTIMIZER_H
 
-#include "core/tensor.h"
+#include "core/sparse_grad.h"
 #include "optim/norm.h"
 #include "optim/type.h"
 
@@ -14,6 +14,7 @@ typedef struct tread_optimizer_item {
     int64_t position; /* in this step: elements of the active ones before it, each padded to a cache line */
     float *x;         /* of this step */
     const float *g;   /* of this step; NULL: skipped */
+    const tread_sparse_grad *rows; /* of this step: what rows g holds; NULL: it is dense */
     float scale;
     uint32_t starting; /* of this step: slots that no update has written yet */
     bool whole;        /* updated by whole_tensor */
@@ -79,7 +80,11 @@ tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_para
 /* Takes the spare options of groups [first, end) into use, all or none. TREAD_ERROR_MEMORY. */
 tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_t end);
 
-/* Every evaluation of a step's closure; counts it. */
+/* Whether every gradient is one that its group's update can take. TREAD_ERROR_STATE: a sparse one goes to a type
+ * without support_sparse, or to a group with L2 decay. */
+tread_status tread_optimizer_check_sparse(const tread_optimizer *optimizer);
+
+/* Every evaluation of a step's closure: counts it, and refuses gradients as tread_optimizer_check_sparse. */
 tread_status tread_optimizer_evaluate(tread_optimizer *optimizer, tread_closure *closure, double *ret_loss);
 /* For solvers: marks every parameter's data as changed. */
 void tread_optimizer_touch(tread_optimizer *optimizer);

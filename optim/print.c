@@ -101,8 +101,10 @@ tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file)
     int64_t bytes = n_state * (int64_t)sizeof(float);
     if (optimizer->type->solver_bytes != NULL)
         bytes += (int64_t)optimizer->type->solver_bytes(optimizer->solver);
-    fprintf(file, "%s: groups %zu, parameters %zu, values %" PRId64 ", bytes of state %" PRId64 "%s\n",
+    fprintf(file,
+            "%s: groups %zu, parameters %zu, values %" PRId64 ", bytes of state %" PRId64 ", sparse gradients %s%s\n",
             optimizer->type->table.name, optimizer->n_groups, optimizer->n_items, n_values, bytes,
+            optimizer->type->support_sparse ? "taken" : "refused",
             optimizer->evaluating ? ", in evaluation mode" : "");
     for (size_t g = 0; g < optimizer->n_groups; g += GROUPS_A_BLOCK)
         print_values(optimizer, g, optimizer->n_groups - g < GROUPS_A_BLOCK ? optimizer->n_groups : g + GROUPS_A_BLOCK,

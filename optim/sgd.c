@@ -105,6 +105,7 @@ const tread_optimizer_type tread_sgd_type = {
     .slots = {{.name = "velocity", .needed = has_velocity}, {.name = "momentum_buffer", .needed = has_buffer}},
     .n_slots = 2,
     .support_sparse = true,
+    .l2_decay = true,
     .factors_size = sizeof(factors),
     .prepare = prepare,
     .update = update,

@@ -54,7 +54,13 @@ typedef struct tread_optimizer_type {
     int n_slots;
     tread_scalar scalars[TREAD_MAX_SCALARS];
     int n_scalars;
-    bool support_sparse; /* update may be given single rows of a parameter and its slots */
+    /* A gradient may be sparse: update is then given the rows that it holds, each with its part of the slots, and
+     * nothing of the others. So an update of zeros must leave the parameter alone but for what momentum or decay do,
+     * and there may be no reduce, no whole_tensor and no slot that starts_as_parameter. */
+    bool support_sparse;
+    /* With support_sparse: weight_decay goes into the gradient. That would fill every row, so that a sparse gradient is
+     * refused unless it is 0. */
+    bool l2_decay;
 
     /* Every scalar factor, in double, rounded to float once; once for all parameters of a group that stand alike.
      * Required with update and whole_tensor. factors_size: at most TREAD_MAX_FACTORS. */

@@ -10,7 +10,8 @@
  *         while (tread_batches_next(batches, &batch))
  *             ...                                        batch.x (n, 784) float32, batch.y (n) int32
  *
- * A data set holds its inputs as they came (bytes stay bytes); they become float32, normalised, when a batch is made.
+ * A data set holds its inputs as they came (bytes stay bytes); they become float32, normalised, when a batch is made,
+ * save int32 ones: those are indices, such as the words of a text, and stay what they are.
  * It must outlive its batches. */
 #ifndef TREAD_DATA_H
 #define TREAD_DATA_H
@@ -50,9 +51,9 @@ TREAD_API tread_dataset *tread_idx_load(tread_context *context, const char *imag
                                         int classes);
 
 /* A data set over tensors whose memory must outlive it; nothing is copied (rows are axis 0).
- * x: (n, ...) float32 or uint8; y: (n) int32 or uint8 class labels, or (n, ...) float32 targets, or NULL for none.
- * classes: for labels, which must lie in 0..classes-1 (0: one more than the largest); else 0. n is 1 to INT32_MAX.
- * NULL: TREAD_ERROR_ARGUMENT (x NULL, label out of range, named), TREAD_ERROR_SHAPE, TREAD_ERROR_DTYPE,
+ * x: (n, ...) float32, uint8 or int32; y: (n) int32 or uint8 class labels, or (n, ...) float32 targets, or NULL for
+ * none. classes: for labels, which must lie in 0..classes-1 (0: one more than the largest); else 0. n is 1 to
+ * INT32_MAX. NULL: TREAD_ERROR_ARGUMENT (x NULL, label out of range, named), TREAD_ERROR_SHAPE, TREAD_ERROR_DTYPE,
  * TREAD_ERROR_MEMORY. */
 TREAD_API tread_dataset *tread_dataset_from_tensors(const tread_tensor *x, const tread_tensor *y, int classes);
 
@@ -61,6 +62,9 @@ TREAD_API tread_dataset *tread_dataset_from_targets(int64_t n, int64_t features,
                                                     const float *y);
 TREAD_API tread_dataset *tread_dataset_from_labels(int64_t n, int64_t features, const float *x, int classes,
                                                    const int32_t *labels);
+/* x (n, length) indices, for a model that begins with an embedding. */
+TREAD_API tread_dataset *tread_dataset_from_indices(int64_t n, int64_t length, const int32_t *x, int classes,
+                                                    const int32_t *labels);
 
 TREAD_API void tread_dataset_destroy(tread_dataset *dataset); /* NULL is accepted */
 
@@ -71,11 +75,12 @@ TREAD_API int tread_dataset_classes(const tread_dataset *dataset);      /* 0 whe
 TREAD_API const tread_tensor *tread_dataset_x(const tread_dataset *dataset);
 TREAD_API const tread_tensor *tread_dataset_y(const tread_dataset *dataset);
 
-/* Mean and population standard deviation over all values of all samples (bytes divided by 255). */
+/* Mean and population standard deviation over all values of all samples (bytes divided by 255). TREAD_ERROR_DTYPE: of
+ * int32 inputs; TREAD_ERROR_NUMERIC: values not finite. */
 TREAD_API tread_status tread_dataset_measure(tread_context *context, const tread_dataset *dataset, double *ret_mean,
                                              double *ret_std);
 /* From now on batches give (value - mean) / std, a byte's value being byte / 255. TREAD_ERROR_ARGUMENT: not finite, or
- * std not above 0. */
+ * std not above 0; TREAD_ERROR_DTYPE: int32 inputs. */
 TREAD_API tread_status tread_dataset_normalize(tread_dataset *dataset, double mean, double std);
 TREAD_API void tread_dataset_normalization(const tread_dataset *dataset, double *ret_mean,
                                            double *ret_std); /* 0 and 1 at first */
@@ -97,7 +102,7 @@ TREAD_API tread_batches_options tread_batches_defaults(void);
 /* One batch. The tensors belong to the batches object, the same few for its whole life; their contents last until the
  * next call of tread_batches_next. */
 typedef struct tread_batch {
-    tread_tensor *x;     /* (n, features) or (n, ...) float32 */
+    tread_tensor *x;     /* (n, features) or (n, ...) float32, or int32 where the set's x is */
     tread_tensor *y;     /* (n) int32 labels, (n, ...) float32 targets, or NULL */
     int64_t count;       /* n */
     int64_t index;       /* of the batch in its epoch, from 0 */

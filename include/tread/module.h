@@ -87,6 +87,16 @@ TREAD_API tread_module *tread_dropout_layer(tread_context *context, double p);
  * first, and bias (n), zeros. */
 TREAD_API tread_module *tread_layer_norm_layer(tread_context *context, int64_t n, double eps, bool affine);
 
+/* tread_embedding: int32 indices (...) -> (..., width); n_rows, width >= 1; options may be NULL, padding_idx in
+ * [0, n_rows) or TREAD_NO_PADDING. Parameter weight (n_rows, width), of role embedding: normal with deviation 1 at
+ * first, the padding row zeros, as in PyTorch. */
+TREAD_API tread_module *tread_embedding_layer(tread_context *context, int64_t n_rows, int64_t width,
+                                              const tread_embedding_options *options);
+/* tread_embedding_bag: int32 indices (bags, length) -> (bags, width); bags of fewer than length indices are filled up
+ * with padding_idx. The rest is as above. */
+TREAD_API tread_module *tread_embedding_bag_layer(tread_context *context, int64_t n_rows, int64_t width,
+                                                  const tread_embedding_bag_options *options);
+
 /* One after the other; the children's names are "0", "1", ... It takes the layers over, and where it fails it destroys
  * them, so that constructors may stand in the call; a NULL among them is TREAD_ERROR_ARGUMENT that quotes the last
  * error. No layers: the identity. A linear layer and the activation behind it run as one operation, with the same

@@ -11,6 +11,7 @@
 #define TREAD_OPS_H
 
 #include <tread/activation.h>
+#include <tread/bag_mode.h>
 #include <tread/tape.h>
 
 TREAD_BEGIN_DECLS
@@ -57,6 +58,38 @@ TREAD_API tread_tensor *tread_matmul(tread_tape *tape, tread_tensor *a, tread_te
 /* activation(x w^T + b), in one operation: x (..., in), w (out, in), b (out) or NULL -> (..., out). */
 TREAD_API tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, tread_tensor *b,
                                      tread_activation activation);
+
+/* --- Rows of a table by index. weight (rows, width); indices int32, in [0, rows): another is TREAD_ERROR_ARGUMENT that
+ * names the place. The gradient of weight is a sum over the places that name a row, in their order. --- */
+#define TREAD_NO_PADDING (-1)
+
+typedef struct tread_embedding_options {
+    size_t size;         /* sizeof, set by tread_embedding_defaults() */
+    int64_t padding_idx; /* a row that gets no gradient, in [0, rows), or TREAD_NO_PADDING [TREAD_NO_PADDING] */
+    bool sparse;         /* leave a sparse gradient (sparse_grad.h) at weight, where it is a leaf whose gradient is not
+                          * dense already; float32 only [false] */
+} tread_embedding_options;
+TREAD_API tread_embedding_options tread_embedding_defaults(void);
+
+/* weight[indices]: indices (...) -> (..., width). options may be NULL. torch.nn.functional.embedding, without max_norm
+ * and scale_grad_by_freq. */
+TREAD_API tread_tensor *tread_embedding(tread_tape *tape, tread_tensor *weight, tread_tensor *indices,
+                                        const tread_embedding_options *options);
+
+typedef struct tread_embedding_bag_options {
+    size_t size;         /* sizeof, set by tread_embedding_bag_defaults() */
+    int64_t padding_idx; /* a row whose places count for nothing, or TREAD_NO_PADDING [TREAD_NO_PADDING] */
+    bool sparse;         /* as above; with MAX too [false] */
+    tread_bag_mode mode; /* [TREAD_BAG_MEAN] */
+} tread_embedding_bag_options;
+TREAD_API tread_embedding_bag_options tread_embedding_bag_defaults(void);
+
+/* The rows of each bag combined: their sum, mean or elementwise maximum (NaN if any is; the gradient goes to the first
+ * of equals); zeros where no place counts. offsets NULL: indices (bags, length). Else indices (n), offsets (bags)
+ * int32, where each bag begins: 0 first, never falling, at most n. -> (bags, width). torch.nn.functional.embedding_bag,
+ * without max_norm, scale_grad_by_freq and per_sample_weights. */
+TREAD_API tread_tensor *tread_embedding_bag(tread_tape *tape, tread_tensor *weight, tread_tensor *indices,
+                                            tread_tensor *offsets, const tread_embedding_bag_options *options);
 
 /* --- Rows --- */
 TREAD_API tread_tensor *tread_softmax(tread_tape *tape, tread_tensor *x, int axis);

@@ -15,6 +15,7 @@
  * - The step count t is each parameter's own: how many updates it received. A parameter without a gradient is
  *   skipped whole: no decay of its moments or weights, no count. A gradient of zeros is a real step.
  * - Parameter groups have their own value of every option. Those of the constructor are group 0.
+ * - Gradients may be sparse where the algorithm can take them ("Sparse gradients" below).
  * - A context, parameters and the arrays they lie in must outlive the optimizer. Parameters may join a larger module
  * after the optimizer was made. One optimizer is used by one thread at a time.
  *
@@ -52,10 +53,10 @@ typedef struct tread_closure {
 } tread_closure;
 
 /* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
- * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate
- * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure; TREAD_ERROR_BACKEND and
- * TREAD_ERROR_MEMORY where oneDNN refuses one of Muon's products); parameters and state are then as
- * before the step, gradients as evaluate left them. */
+ * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate returned,
+ * TREAD_ERROR_STATE for a sparse gradient that cannot be taken (see below), or the algorithm's (TREAD_ERROR_ARGUMENT
+ * where it needs a closure; TREAD_ERROR_BACKEND and TREAD_ERROR_MEMORY where oneDNN refuses one of Muon's products);
+ * parameters and state are then as before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
 /* How often the last step called its closure, be it that it failed. 0: without one, or before the first step. */
 TREAD_API int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer);
@@ -105,12 +106,35 @@ TREAD_API tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size
 TREAD_API double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group);
 
 TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
-/* Whether a gradient may be sparse (rows of an embedding). */
+/* Whether a gradient may be sparse; see below. */
 TREAD_API bool tread_optimizer_support_sparse(const tread_optimizer *optimizer);
 /* Writes, for people, the groups' values as a table of a line a field and a column a group, in which a * marks the
  * fields whose values differ between groups; then each group's parameters with role, shape and step. The layout may
  * change. TREAD_ERROR_IO. */
 TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file);
+
+/* ---- Sparse gradients ----
+ *
+ * The gradient of a (rows, width) parameter may be sparse: the rows that a batch touched (sparse_grad.h), as an
+ * embedding leaves it. The optimizers for which tread_optimizer_support_sparse() is true take such gradients, beside
+ * dense ones, at a cost that follows the rows that are there. They are lazy:
+ *
+ * - Entries of one row are summed first. Then the rows that are there are updated, and their part of the state, by the
+ *   formulas for dense gradients. All other rows and their state stay as they are to the bit: no momentum moves them,
+ *   no average decays.
+ * - The step count, which bias correction and lr_decay follow, is the parameter's and not the row's. So is the start of
+ *   PyTorch's momentum_buffer: it is 0 in rows that the parameter's first update did not touch.
+ * - amsgrad's maximum is each row's own. Decoupled decay (adamw) shrinks the rows that are there.
+ * - A sparse gradient of no rows is a step: it counts, and changes nothing.
+ * - sgd without momentum, and adagrad with eps > 0, change a parameter of finite values exactly as by the same gradient
+ *   made dense. The others differ from that in the rows that are not there.
+ *
+ * Anything else is refused before anything has changed, by tread_optimizer_step() with TREAD_ERROR_STATE: a sparse
+ * gradient for another optimizer, and one in a group whose weight_decay is added to the gradient (L2: sgd, adam,
+ * adagrad) and not 0, since that would fill every row. tread_tensor_densify_grad() makes such a gradient acceptable.
+ *
+ * Clipping takes sparse gradients for any optimizer. Their norm is that of the same gradient made dense, to the bit:
+ * the smallest |g| is 0 unless every row is there. Only rows that are there are scaled or limited. */
 
 /* ---- Clipping ----
  *

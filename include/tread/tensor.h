@@ -69,7 +69,8 @@ TREAD_API tread_status tread_tensor_set_requires_grad(tread_tensor *x, bool requ
 TREAD_API bool tread_tensor_requires_grad(const tread_tensor *x);
 
 /* The gradient, of x's shape and type, owned by x; NULL for none. Ask anew after zero_grad or a backward: the address
- * stays, and the contents are up to date only once this has been called. */
+ * stays, and the contents are up to date only once this has been called. NULL with TREAD_ERROR_STATE set where it is
+ * sparse (sparse_grad.h): making it dense is left to the caller, because optimizers treat it differently. */
 TREAD_API tread_tensor *tread_tensor_grad(tread_tensor *x);
 /* Copies grad (same shape and type) in as x's gradient; NULL makes it none. TREAD_ERROR_SHAPE, TREAD_ERROR_DTYPE,
  * TREAD_ERROR_STATE (x is no leaf), TREAD_ERROR_MEMORY. */

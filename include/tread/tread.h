@@ -3,6 +3,7 @@
 #define TREAD_TREAD_H
 
 #include <tread/activation.h>
+#include <tread/bag_mode.h>
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>
@@ -20,6 +21,7 @@
 #include <tread/optimizers.h>
 #include <tread/parameter.h>
 #include <tread/random.h>
+#include <tread/sparse_grad.h>
 #include <tread/state.h>
 #include <tread/status.h>
 #include <tread/tape.h>

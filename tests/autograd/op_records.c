@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const op_record *const tables[] = {op_records_elementwise, op_records_shape, op_records_matrix, op_records_rows,
-                                          op_records_loss};
+static const op_record *const tables[] = {op_records_elementwise, op_records_shape, op_records_matrix,
+                                          op_records_rows,        op_records_loss,  op_records_embedding};
 
 const op_record *op_record_find(const char *name) {
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)

@@ -66,6 +66,7 @@ extern const op_record op_records_shape[];
 extern const op_record op_records_matrix[];
 extern const op_record op_records_rows[];
 extern const op_record op_records_loss[];
+extern const op_record op_records_embedding[];
 const op_record *op_record_find(const char *name);
 
 /* An input of the case, values to be filled; returns them. */

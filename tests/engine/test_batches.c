@@ -206,6 +206,40 @@ START_TEST(targets_and_floats) {
 }
 END_TEST
 
+START_TEST(indices_stay_what_they_are) {
+    enum { N = 11, LENGTH = 3 };
+    int32_t x[N * LENGTH], y[N];
+    for (int i = 0; i < N * LENGTH; i++)
+        x[i] = i == 0 ? -1 : 16777217 + i; /* float32 has no such numbers */
+    for (int i = 0; i < N; i++)
+        y[i] = i % 2;
+    tread_dataset *dataset = tread_dataset_from_indices(N, LENGTH, x, 2, y);
+    ck_assert_ptr_nonnull(dataset);
+    double mean = 0.5, std = 0.5;
+    ck_assert_fails(tread_dataset_normalize(dataset, 0, 2), TREAD_ERROR_DTYPE, "indices");
+    ck_assert_fails(tread_dataset_measure(NULL, dataset, &mean, &std), TREAD_ERROR_DTYPE, "indices");
+    ck_assert(mean == 0.5 && std == 0.5);
+    for (int keep_shape = 0; keep_shape < 2; keep_shape++) {
+        tread_batches_options options = tread_batches_defaults();
+        options.batch_size = 4;
+        options.keep_shape = keep_shape == 1;
+        tread_batches *batches = tread_batches_create(NULL, dataset, &options);
+        int64_t seen = 0;
+        tread_batch batch;
+        while (tread_batches_next(batches, &batch)) {
+            ck_assert_int_eq(tread_tensor_dtype(batch.x), TREAD_INT32);
+            ck_assert(tread_tensor_dim(batch.x, 0) == batch.count && tread_tensor_dim(batch.x, 1) == LENGTH);
+            for (int64_t i = 0; i < batch.count; i++, seen++)
+                ck_assert_mem_eq((int32_t *)tread_tensor_data(batch.x) + i * LENGTH, x + batch.rows[i] * LENGTH,
+                                 LENGTH * sizeof(int32_t));
+        }
+        ck_assert_int_eq(seen, N);
+        tread_batches_destroy(batches);
+    }
+    tread_dataset_destroy(dataset);
+}
+END_TEST
+
 START_TEST(what_a_data_set_refuses) {
     float x[6] = {0};
     int32_t y[3] = {0, 2, 1};
@@ -219,8 +253,10 @@ START_TEST(what_a_data_set_refuses) {
     ck_assert_ptr_null(tread_dataset_from_tensors(NULL, NULL, 0));
     tread_tensor *ints = tread_tensor_wrap(TREAD_INT32, 1, (int64_t[]){3}, y);
     tread_tensor *floats = tread_tensor_wrap(TREAD_FLOAT32, 2, (int64_t[]){2, 3}, x);
-    ck_assert_ptr_null(tread_dataset_from_tensors(ints, NULL, 0));
-    ck_assert_ptr_nonnull(strstr(tread_last_error(), "x is int32, expected float32 or uint8"));
+    tread_tensor *doubles = tread_tensor_create(TREAD_FLOAT64, 1, (int64_t[]){3});
+    ck_assert_ptr_null(tread_dataset_from_tensors(doubles, NULL, 0));
+    ck_assert_ptr_nonnull(strstr(tread_last_error(), "x is float64, expected float32, uint8 or int32"));
+    tread_tensor_destroy(doubles);
     ck_assert_ptr_null(tread_dataset_from_tensors(floats, ints, 0));
     ck_assert_ptr_nonnull(strstr(tread_last_error(), "y is (3) for 2 samples"));
     tread_dataset *dataset = tread_dataset_from_tensors(floats, NULL, 0); /* no targets at all */
@@ -349,5 +385,5 @@ END_TEST
 
 TEST_MAIN("batches", order_is_a_permutation_and_a_function_of_seed_and_epoch, every_sample_once_an_epoch,
           last_short_batch_can_be_dropped, going_anywhere_gives_the_same_batch, normalised_values_and_kept_shape,
-          targets_and_floats, what_a_data_set_refuses, bits_do_not_depend_on_threads_or_instruction_set,
-          mean_and_deviation, every_allocation_failing_and_none_later)
+          targets_and_floats, indices_stay_what_they_are, what_a_data_set_refuses,
+          bits_do_not_depend_on_threads_or_instruction_set, mean_and_deviation, every_allocation_failing_and_none_later)

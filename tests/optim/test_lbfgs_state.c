@@ -372,7 +372,9 @@ START_TEST(printing_counts_what_is_in_use) {
     FILE *file = tmpfile();
     ck_assert_ok(tread_optimizer_print(q.optimizer, file));
     /* 8 vectors of 16 + 32 + 16 + 16 floats, no pair yet */
-    ck_assert_msg(strstr(text_of(file), "lbfgs: groups 1, parameters 4, values 30, bytes of state 2560\n") != NULL,
+    ck_assert_msg(strstr(text_of(file),
+                         "lbfgs: groups 1, parameters 4, values 30, bytes of state 2560, sparse gradients refused\n") !=
+                      NULL,
                   "%s", text_of(file));
     ck_assert_msg(strstr(text_of(file), "  history_size          100\n") != NULL, "%s", text_of(file));
     fclose(file);

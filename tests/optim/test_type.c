@@ -456,8 +456,16 @@ START_TEST(registered_tables_keep_the_rules) {
             ck_assert(tread_fields_find(&type->table, common[f]) != NULL);
         for (size_t f = 0; f < type->table.n_fields; f++)
             ck_assert(!tread_field_is_list(&type->table.fields[f])); /* group.c copies options as bytes */
-        for (int s = 0; s < type->n_slots; s++)
+        for (int s = 0; s < type->n_slots; s++) {
             ck_assert(type->slots[s].name != NULL);
+            ck_assert(!type->support_sparse || !type->slots[s].starts_as_parameter);
+        }
+        ck_assert(!type->support_sparse ||
+                  (type->update != NULL && type->reduce == NULL && type->whole_tensor == NULL));
+        if (type->l2_decay) {
+            const tread_field *field = tread_fields_find(&type->table, "weight_decay");
+            ck_assert(type->support_sparse && field != NULL && field->kind == TREAD_FIELD_REAL && field->n_values <= 1);
+        }
     }
 }
 END_TEST
