@@ -61,7 +61,7 @@ TREAD_API tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_te
 
 /* --- Rows of a table by index. weight (rows, width); indices int32, in [0, rows): another is TREAD_ERROR_ARGUMENT that
  * names the place. The gradient of weight is a sum over the places that name a row, in their order. --- */
-#define TREAD_NO_PADDING (-1)
+#define TREAD_NO_PADDING (-1) /* padding_idx is not counted from the end, as PyTorch does with negative ones */
 
 typedef struct tread_embedding_options {
     size_t size;         /* sizeof, set by tread_embedding_defaults() */

@@ -115,6 +115,15 @@ START_TEST(only_named_rows_are_in_a_sparse_gradient) {
     backward(tape, tread_sum(tape, y));
     ck_assert_ok(tread_tensor_sparse_grad(w, &rows));
     ck_assert_int_eq(rows.n, 0);
+    /* So do bags of nothing. */
+    tread_tensor *nothing = tread_tensor_create(TREAD_INT32, 2, (int64_t[]){2, 0});
+    tread_tensor *fresh = table(6, 2);
+    tread_tape_reset(tape);
+    backward(tape, tread_sum(tape, pick(tape, fresh, nothing, TREAD_BAG_MEAN, true)));
+    ck_assert_ok(tread_tensor_sparse_grad(fresh, &rows));
+    ck_assert_int_eq(rows.n, 0);
+    tread_tensor_destroy(nothing);
+    tread_tensor_destroy(fresh);
     /* embedding gives the padding row, and no gradient to it. */
     tread_tape_reset(tape);
     y = pick(tape, w, indices, -1, true);
@@ -145,6 +154,9 @@ static tread_tensor *tied(tread_tape *tape, tread_tensor *w, tread_tensor *indic
 }
 
 START_TEST(with_a_dense_gradient_it_becomes_dense) {
+    float rows_of_ones[WIDTH];
+    for (int k = 0; k < WIDTH; k++)
+        rows_of_ones[k] = 1;
     for (int table_first = 0; table_first < 2; table_first++) {
         tread_tape *tape = tread_tape_create(NULL);
         tread_tensor *dense = table(ROWS, WIDTH), *sparse = table(ROWS, WIDTH);
@@ -177,6 +189,12 @@ START_TEST(with_a_dense_gradient_it_becomes_dense) {
             tread_tensor_zero_grad(sparse, false);
             ck_assert(tread_tensor_grad_is_sparse(sparse));
         }
+        /* What an earlier backward left as rows is kept by a dense one. */
+        ck_assert_ok(tread_tensor_set_sparse_grad(sparse, 1, (int32_t[]){2}, rows_of_ones));
+        tread_tape_reset(tape);
+        backward(tape, tread_sum(tape, tread_transpose(tape, sparse, 0, 1)));
+        for (int i = 0; i < ROWS * WIDTH; i++)
+            ck_assert(tread_tensor_float(tread_tensor_grad(sparse))[i] == (i / WIDTH == 2 ? 2 : 1));
         tread_tape_destroy(tape);
         tread_tensor *const all[] = {dense, sparse, indices};
         for (int i = 0; i < 3; i++)

@@ -193,7 +193,8 @@ START_TEST(what_cannot_be_is_refused_and_nothing_changes) {
 }
 END_TEST
 
-START_TEST(a_block_of_parameters_keeps_it) {
+START_TEST(a_block_of_parameters_keeps_it_and_frees_it) {
+    const uint64_t live = tread_memory_live_blocks();
     tread_parameter *p = tread_parameter_create("table", 2, (int64_t[]){4, 2});
     tread_tensor *x = tread_parameter_tensor(p);
     ck_assert_ok(tread_tensor_set_sparse_grad(x, 2, (int32_t[]){3, 3}, (float[]){1, 2, 3, 4}));
@@ -203,6 +204,7 @@ START_TEST(a_block_of_parameters_keeps_it) {
     ck_assert_ok(tread_tensor_sparse_grad(x, &got));
     ck_assert(got.n == 1 && got.indices[0] == 3 && got.rows[0] == 4 && got.rows[1] == 6);
     tread_parameter_block_destroy(&block);
+    ck_assert_uint_eq(tread_memory_live_blocks(), live);
 }
 END_TEST
 
@@ -254,5 +256,5 @@ END_TEST
 TEST_MAIN("sparse_grad", entries_of_one_row_are_summed_as_they_came,
           sums_equal_a_plain_loop_with_any_threads_and_instruction_set, groups_pass_over_one_row,
           zeroing_leaves_no_rows_or_no_gradient, a_sparse_gradient_becomes_dense_on_demand_only,
-          what_cannot_be_is_refused_and_nothing_changes, a_block_of_parameters_keeps_it,
+          what_cannot_be_is_refused_and_nothing_changes, a_block_of_parameters_keeps_it_and_frees_it,
           memory_is_asked_for_while_reserving_alone)

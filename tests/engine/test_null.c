@@ -22,6 +22,8 @@ START_TEST(a_tape) {
     gives_null(tread_reshape(NULL, x, 1, (int64_t[]){2}), "reshape: the tape is NULL");
     gives_null(tread_concat(NULL, &x, 1, 0), "concat: the tape is NULL");
     gives_null(tread_mse(NULL, x, x), "mse: the tape is NULL");
+    gives_null(tread_embedding(NULL, x, x, NULL), "embedding: the tape is NULL");
+    gives_null(tread_embedding_bag(NULL, x, x, NULL, NULL), "embedding_bag: the tape is NULL");
     gives_null(tread_matmul(NULL, NULL, x), "matmul: a is NULL");
     refuses(tread_backward(NULL, x), "backward: the tape is NULL");
     refuses(tread_backward_from(NULL, x, x), "the tape is NULL");
