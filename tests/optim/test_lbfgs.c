@@ -428,7 +428,7 @@ START_TEST(values_that_are_refused) {
     tread_lbfgs_options o = tread_lbfgs_defaults();
     ck_assert(o.lr == 1 && o.max_iter == 20 && o.max_eval == 0 && o.tolerance_grad == 1e-7 &&
               o.tolerance_change == 1e-9 && o.history_size == 100 && o.line_search == TREAD_LINE_SEARCH_NONE);
-    o.history_size = INT64_MAX / 4;
+    o.history_size = INT64_C(1) << 52;
     ck_assert_ptr_null(tread_lbfgs(NULL, params_list(&q.p), &o));
     ck_assert_ptr_nonnull(strstr(tread_last_error(), "out of memory"));
     ck_assert(!tread_optimizer_support_sparse(q.optimizer));
