@@ -23,6 +23,8 @@ static const run runs[] = {
      "step_lr:step_size=9"},
     {"sigmoid adam", TREAD_ACTIVATION_SIGMOID, 0, false, "adam:lr=0.01", "cosine_decay_lr:decay_steps=9,alpha=0.1"},
     {"leaky_relu adam", TREAD_ACTIVATION_LEAKY_RELU, 0.5, true, "adam", "step_lr:step_size=5"},
+    {"tanh lbfgs", TREAD_ACTIVATION_TANH, 0.1, false, "lbfgs:line_search=strong_wolfe,max_iter=4",
+     "cosine_decay_lr:decay_steps=15"},
 };
 
 static uint8_t images[SAMPLES * FEATURES];
