@@ -104,8 +104,7 @@ tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file)
     fprintf(file,
             "%s: groups %zu, parameters %zu, values %" PRId64 ", bytes of state %" PRId64 ", sparse gradients %s%s\n",
             optimizer->type->table.name, optimizer->n_groups, optimizer->n_items, n_values, bytes,
-            optimizer->type->support_sparse ? "taken" : "refused",
-            optimizer->evaluating ? ", in evaluation mode" : "");
+            optimizer->type->support_sparse ? "taken" : "refused", optimizer->evaluating ? ", in evaluation mode" : "");
     for (size_t g = 0; g < optimizer->n_groups; g += GROUPS_A_BLOCK)
         print_values(optimizer, g, optimizer->n_groups - g < GROUPS_A_BLOCK ? optimizer->n_groups : g + GROUPS_A_BLOCK,
                      file);
