@@ -284,8 +284,8 @@ END_TEST
 
 /* ---- Long lists ---- */
 
-/* More parameters than any table of factors or lookup is made for, each of which stands at a step of its own: together
- * they do what each does alone. */
+/* More parameters than any table of factors or lookup is made for, many of which stand at steps of their own and have
+ * met other rates: together they do what each does alone. */
 #define MANY 1500
 
 static tread_parameter **make_many(const char *spec) {
@@ -300,6 +300,11 @@ static tread_parameter **make_many(const char *spec) {
             ((float *)items[i]->tensor.data)[e] = param_value(i, e);
     }
     return items;
+}
+
+static void step_at_a_rate(tread_optimizer *optimizer, int64_t step) {
+    ck_assert_ok(tread_optimizer_set(optimizer, 0, "lr", 0.01 * (double)(1 + step % 5)));
+    ck_assert_ok(tread_optimizer_step(optimizer, NULL));
 }
 
 static void set_grad_of_many(tread_parameter *parameter, size_t i, int64_t step) {
@@ -326,13 +331,13 @@ START_TEST(oversized_lists_do_what_each_does_alone) {
         for (int64_t t = 0; t < STEPS; t++) {
             for (size_t i = 0; i < MANY; i++)
                 set_grad_of_many(together[i], i, t);
-            ck_assert_ok(tread_optimizer_step(optimizer, NULL));
+            step_at_a_rate(optimizer, t);
         }
         for (size_t i = 0; i < MANY; i += 1 + i % 17) {
             tread_optimizer *own = tread_optimizer_from_spec(NULL, (tread_parameter_list){alone + i, 1}, spec);
             for (int64_t t = 0; t < STEPS; t++) {
                 set_grad_of_many(alone[i], i, t);
-                ck_assert_ok(tread_optimizer_step(own, NULL));
+                step_at_a_rate(own, t);
             }
             if (memcmp(alone[i]->tensor.data, together[i]->tensor.data, tread_tensor_bytes(&alone[i]->tensor)) != 0)
                 ck_abort_msg("%s: parameter %zu of %d", spec, i, MANY);

@@ -2,6 +2,7 @@
 
 #include "optim/scalar.h"
 #include "tests/optim/helpers.h"
+#include "tests/optim/lr_references.h"
 
 static const int64_t sizes[] = {3, 5, 7};
 
@@ -136,10 +137,10 @@ START_TEST(resuming_goes_on_in_any_order) {
 END_TEST
 
 START_TEST(groups_that_come_later_take_part) {
-    for (int s = 0; specs[s] != NULL; s++) {
+    for (const lr_reference *r = lr_references; r->spec != NULL; r++) {
         params p = params_make(3, sizes);
         tread_optimizer *optimizer = two_groups(&p, 0.1, 0.2);
-        tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, specs[s]);
+        tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, r->spec);
         ck_assert_ok(tread_lr_scheduler_step(scheduler));
         ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 1), "lr=0.8"));
         ck_assert_ok(tread_optimizer_set(optimizer, 2, "lr", 99));     /* not at that moment */

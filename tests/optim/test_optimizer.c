@@ -35,6 +35,7 @@ START_TEST(lists_are_checked) {
                             TREAD_ERROR_ARGUMENT, "there can be one group only");
             tread_optimizer_destroy(optimizer);
             ck_assert_uint_eq(tread_memory_live_blocks(), live);
+            params_destroy(&p);
             continue;
         }
         ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 2), "lr=0.25"));
