@@ -70,6 +70,22 @@ void tread_inner_take(const tread_field_table *table, void *options) {
         }
 }
 
+void tread_inner_exchange(const tread_field_table *table, void *a, void *b) {
+    for (size_t f = 0; f < table->n_fields; f++)
+        for (size_t i = 0; i < tread_inner_count(&table->fields[f], a); i++) {
+            tread_lr_scheduler **of_a = &places(&table->fields[f], a)[i], **of_b = &places(&table->fields[f], b)[i];
+            tread_lr_scheduler *from_a = *of_a, *from_b = *of_b;
+            tread_inner_exchange(&from_a->type->table, from_a->options, from_b->options);
+            void *options = from_a->options;
+            from_a->options = from_b->options;
+            from_b->options = options;
+            from_a->owner = b;
+            from_b->owner = a;
+            *of_a = from_b;
+            *of_b = from_a;
+        }
+}
+
 /* ---- Checks ---- */
 
 static int depth_of(const tread_field_table *table, const void *options) {

@@ -185,6 +185,7 @@ tread_status tread_lr_scheduler_load_state_dict(tread_lr_scheduler *scheduler, c
     tread_status status = load(scheduler, state, &in);
     if (status == TREAD_OK) {
         void *options = scheduler->options, *memory = scheduler->memory;
+        tread_inner_exchange(&scheduler->type->table, options, in.options);
         scheduler->options = in.options;
         scheduler->memory = in.memory;
         in.options = options;

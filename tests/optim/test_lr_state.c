@@ -109,6 +109,34 @@ START_TEST(loading_replaces_inner_options) {
 }
 END_TEST
 
+/* Loading replaces options, not the handles that the caller has: those stay what the header says of inner ones. */
+START_TEST(handles_outlive_loading) {
+    params p;
+    tread_optimizer *optimizer = make_optimizer(&p, 0.5, 2);
+    tread_lr_scheduler *inner = make(optimizer, "step_lr:step_size=3"), *middle, *outer;
+    tread_warmup_lr_options w = tread_warmup_lr_defaults();
+    w.scheduler = inner;
+    middle = tread_warmup_lr(optimizer, &w);
+    tread_chained_scheduler_options c = tread_chained_scheduler_defaults();
+    c.schedulers = &middle;
+    c.n_schedulers = 1;
+    outer = tread_chained_scheduler(optimizer, &c);
+    tread_state *state = tread_lr_scheduler_state_dict(outer);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ok(tread_lr_scheduler_load_state_dict(outer, state));
+        ck_assert_fails(tread_lr_scheduler_step(inner), TREAD_ERROR_STATE, "step_lr: it is part of another scheduler");
+        ck_assert_fails(tread_lr_scheduler_step(middle), TREAD_ERROR_STATE, "warmup_lr: it is part of another");
+        tread_lr_scheduler_destroy(inner); /* nothing happens */
+        tread_lr_scheduler_destroy(middle);
+        ck_assert_double_eq(tread_lr_scheduler_get_lr(outer, 0.5, 6), 0.5 * (0.1 * 0.1));
+    }
+    tread_state_destroy(state);
+    tread_lr_scheduler_destroy(outer);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
 /* ---- States that do not fit ---- */
 
 START_TEST(states_of_other_composites_are_refused) {
@@ -270,4 +298,5 @@ START_TEST(failing_allocations_change_nothing) {
 END_TEST
 
 TEST_MAIN("lr_state", every_scheduler_resumes_at_any_step_in_any_order, loading_replaces_inner_options,
-          states_of_other_composites_are_refused, damaged_states_are_refused, failing_allocations_change_nothing)
+          handles_outlive_loading, states_of_other_composites_are_refused, damaged_states_are_refused,
+          failing_allocations_change_nothing)
