@@ -43,6 +43,12 @@ static float *slot_start(char *at, int64_t n_floats, const float *x, int slot) {
     return (float *)(at + (slot_bytes(n_floats) < PAGE ? 0 : skew));
 }
 
+void tread_slot_start(const tread_optimizer_type *type, int s, const void *options, float *slot, int64_t n) {
+    const float initial = type->slots[s].initial != NULL ? (float)type->slots[s].initial(options) : 0;
+    for (int64_t i = 0; i < n; i++)
+        slot[i] = initial;
+}
+
 tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_param_group *group,
                               tread_slot_memory *ret_memory) {
     const tread_optimizer_type *type = optimizer->type;
@@ -68,19 +74,26 @@ tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_para
         if (!(memory.mask >> s & 1))
             continue;
         float *next = slot_start(at, group->n_floats, x, s);
-        double initial = type->slots[s].initial != NULL ? type->slots[s].initial(group->spare) : 0;
         if (group->memory.slots[s] != NULL)
             memcpy(next, group->memory.slots[s], (size_t)group->n_floats * sizeof(float));
-        else if (initial == 0)
-            memset(next, 0, (size_t)group->n_floats * sizeof(float));
         else
-            for (int64_t i = 0; i < group->n_floats; i++)
-                next[i] = (float)initial;
+            tread_slot_start(type, s, group->spare, next, group->n_floats);
         memory.slots[s] = next;
         at += slot_bytes(group->n_floats);
     }
     *ret_memory = memory;
     return TREAD_OK;
+}
+
+/* What no update has written yet starts at what the options now say. */
+static void start_fresh_slots(const tread_optimizer *optimizer, const tread_param_group *group) {
+    const tread_optimizer_type *type = optimizer->type;
+    for (int s = 0; s < type->n_slots; s++)
+        for (size_t i = group->first; i < group->first + group->count; i++) {
+            const tread_optimizer_item *item = &optimizer->items[i];
+            if (type->slots[s].initial != NULL && group->memory.slots[s] != NULL && (item->progress.fresh >> s & 1))
+                tread_slot_start(type, s, group->options, group->memory.slots[s] + item->offset, item->n);
+        }
 }
 
 static void swap(tread_optimizer *optimizer, tread_param_group *group) {
@@ -94,6 +107,7 @@ static void swap(tread_optimizer *optimizer, tread_param_group *group) {
     group->spare = options;
     for (size_t i = 0; (added | dropped) != 0 && i < group->count; i++)
         optimizer->items[group->first + i].progress.fresh |= added | dropped;
+    start_fresh_slots(optimizer, group);
 }
 
 tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_t end) {

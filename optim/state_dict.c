@@ -285,9 +285,7 @@ static void take_item(tread_optimizer *optimizer, const tread_param_group *group
             continue;
         }
         item->progress.fresh |= 1u << s;
-        double initial = type->slots[s].initial != NULL ? type->slots[s].initial(group->options) : 0;
-        for (int64_t e = 0; e < item->n; e++)
-            slot[e] = (float)initial;
+        tread_slot_start(type, s, group->options, slot, item->n);
     }
 }
 
@@ -313,8 +311,6 @@ tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const t
     TREAD_REFUSE_NULL("optimizer load state dict", optimizer);
     TREAD_REFUSE_NULL("optimizer load state dict", state);
     const tread_optimizer_type *type = optimizer->type;
-    if (state == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the state is NULL", type->table.name);
     tread_report report = {.length = 0};
     void *solver = NULL;
     if (optimizer->solving)
