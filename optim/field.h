@@ -13,6 +13,9 @@
 #define TREAD_MAX_VALUES 2           /* of an array field */
 #define TREAD_LARGEST_INTEGER 0x1p53 /* of an integer field: doubles hold it, and sums of a few do not overflow */
 
+/* Whether an int64_t holds it; how large one may be is checked with its range. */
+static inline bool tread_is_integer(double value) { return fabs(value) < 0x1p63 && value == floor(value); }
+
 typedef struct tread_range {
     double low, high;
     bool low_open, high_open;

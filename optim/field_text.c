@@ -60,7 +60,7 @@ static tread_status fail_text(const tread_field_table *table, const tread_field 
 
 static bool parse_integer(const char *text, size_t length, int64_t *ret_value) {
     double value;
-    if (!tread_number_parse(text, length, &value) || !(fabs(value) < 9e15) || value != floor(value))
+    if (!tread_number_parse(text, length, &value) || !tread_is_integer(value))
         return false;
     *ret_value = (int64_t)value;
     return true;
