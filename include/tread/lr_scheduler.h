@@ -43,7 +43,8 @@ TREAD_API bool tread_lr_scheduler_needs_metric(const tread_lr_scheduler *schedul
 /* The lr that the last step wrote to a group; NAN if there is no such group. */
 TREAD_API double tread_lr_scheduler_get_last_lr(const tread_lr_scheduler *scheduler, size_t group);
 TREAD_API int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler);
-/* The pure function itself, for group 0; NAN for a schedule that follows a metric. */
+/* The pure function itself, for group 0; NAN for a schedule that follows a metric, and where step is not in
+ * [0, 2^53]. */
 TREAD_API double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t step);
 TREAD_API const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler); /* "step_lr"; static */
 

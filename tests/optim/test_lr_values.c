@@ -166,6 +166,8 @@ START_TEST(steps_may_be_far) {
         tread_lr_scheduler *scheduler = make(optimizer, r->spec);
         double lr = tread_lr_scheduler_get_lr(scheduler, 1, far);
         ck_assert_msg(lr >= 0, "%s: %g", r->spec, lr); /* gamma 1.001 has become infinite */
+        ck_assert(isnan(tread_lr_scheduler_get_lr(scheduler, 1, far + 1)));
+        ck_assert(isnan(tread_lr_scheduler_get_lr(scheduler, 1, INT64_MAX)));
         tread_lr_scheduler_destroy(scheduler);
     }
     tread_step_lr_options o = tread_step_lr_defaults();
