@@ -173,8 +173,8 @@ typedef struct assignment {
 static tread_status assign(const tread_optimizer *optimizer, const tread_param_group *group, const assignment *a) {
     const tread_field_table *table = &optimizer->type->table;
     memcpy(group->spare, group->options, table->size);
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(a->field, "["), a->field);
+    char name[64]; /* of a number it may be one of several; text is of all */
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(a->field, a->text == NULL ? "[" : ""), a->field);
     const tread_field *field = tread_fields_find(table, name);
     if (field == NULL)
         return TREAD_ERROR_ARGUMENT;

@@ -96,7 +96,7 @@ TREAD_API tread_parameter_list tread_optimizer_group_params(const tread_optimize
 TREAD_API tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field,
                                            double *ret_value);
 TREAD_API tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value);
-/* The same as text: "0.9/0.99", "true", "pytorch". get writes at most size bytes with the end mark
+/* The same as text, a whole field: "0.9/0.99", "true", "pytorch". get writes at most size bytes with the end mark
  * (TREAD_ERROR_ARGUMENT if that is too few). */
 TREAD_API tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field,
                                                 char *ret_text, size_t size);
