@@ -127,8 +127,9 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
     read_lrs(root, "last_lr", n, in->lrs, report);
     TREAD_TRY(read_fields(&type->table, in->options, root, "options", report));
     if (type->lr_on_metric != NULL)
-        return read_fields(type->memory, in->memory, root, "memory", report);
-    read_lrs(root, "base_lrs", n, in->bases, report);
+        TREAD_TRY(read_fields(type->memory, in->memory, root, "memory", report));
+    else
+        read_lrs(root, "base_lrs", n, in->bases, report);
     if (report->n_parts == 0 && tread_inner_fit_groups(&type->table, in->options, n, TREAD_ERROR_FORMAT) != TREAD_OK)
         tread_report_part(report, "%s", tread_last_error());
     if (tread_inner_cycles_momentum(&type->table, in->options) &&
