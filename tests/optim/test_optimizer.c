@@ -21,12 +21,12 @@ START_TEST(lists_are_checked) {
         ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){with_null, 2}, name),
                             "parameter 1 of 2 is NULL");
         ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){twice, 3}, name),
-                            "'p0' is there twice");
+                            "parameter 'p0' is there twice: 0 of 3, 2 of 3");
         ck_assert_uint_eq(tread_memory_live_blocks(), live);
         tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), name);
         ck_assert_msg(optimizer != NULL, "%s", tread_last_error());
         ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 2), NULL), TREAD_ERROR_ARGUMENT,
-                        "'p1' is there twice");
+                        "parameter 'p1' is there twice: 0 of 2, group 0");
         ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 0), NULL), TREAD_ERROR_ARGUMENT,
                         "is empty");
         ck_assert_uint_eq(tread_optimizer_group_count(optimizer), 1);
