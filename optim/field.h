@@ -162,10 +162,13 @@ tread_status tread_fields_set_text(const tread_field_table *table, void *options
 tread_status tread_fields_parse(const tread_field_table *table, void *options, const char *text);
 
 tread_status tread_fields_to_state(const tread_field_table *table, const void *options, tread_state *tree);
-/* Every field that tree gives; differences (missing, of another kind, out of range) go to report with `where` before
- * them. options must be thrown away if there were any. TREAD_ERROR_MEMORY. */
+/* Every field that tree gives; differences (missing, of another kind, out of range, neither a field nor one of
+ * `others`) go to report with `where` before them. others: names with NULL at the end, or NULL. options must be thrown
+ * away if there were any. TREAD_ERROR_MEMORY. */
 tread_status tread_fields_from_state(const tread_field_table *table, void *options, const tread_state *tree,
-                                     const char *where, tread_report *report);
+                                     const char *const *others, const char *where, tread_report *report);
+/* Parts of tree whose name is not in `names`, as differences. */
+void tread_report_surplus(const tread_state *tree, const char *const *names, const char *where, tread_report *report);
 
 void tread_field_describe(const tread_field *field, tread_field_info *ret_info);
 

@@ -293,13 +293,14 @@ static tread_status scheduler_from_state(tread_lr_scheduler *scheduler, const tr
                                          tread_report *report) {
     const char *algorithm, *own = scheduler->type->table.name;
     const tread_state *options;
+    tread_report_surplus(tree, (const char *[]){"algorithm", "options", NULL}, where, report);
     if (tread_state_get_string(tree, "algorithm", &algorithm) != TREAD_OK ||
         tread_state_get(tree, "options", TREAD_STATE_TREE, &options) != TREAD_OK)
         tread_report_part(report, "%s: %s", where, tread_last_error());
     else if (strcmp(algorithm, own) != 0)
         tread_report_part(report, "%s: is of %s, not %s", where, algorithm, own);
     else
-        return tread_fields_from_state(&scheduler->type->table, scheduler->options, options, where, report);
+        return tread_fields_from_state(&scheduler->type->table, scheduler->options, options, NULL, where, report);
     return TREAD_OK;
 }
 

@@ -101,7 +101,7 @@ static tread_status read_fields(const tread_field_table *table, void *fields, co
                                 tread_report *report) {
     const tread_state *tree;
     if (tread_state_get(root, name, TREAD_STATE_TREE, &tree) == TREAD_OK)
-        return tread_fields_from_state(table, fields, tree, name, report);
+        return tread_fields_from_state(table, fields, tree, NULL, name, report);
     tread_report_part(report, "%s", tread_last_error());
     return TREAD_OK;
 }
@@ -125,6 +125,9 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
         tread_report_part(report, "last_step = %lld is %s", (long long)in->last_step,
                           in->last_step < 0 ? "negative" : "more than 2^53");
     read_lrs(root, "last_lr", n, in->lrs, report);
+    const char *const own = type->lr_on_metric != NULL ? "memory" : "base_lrs";
+    tread_report_surplus(root, (const char *[]){"algorithm", "last_step", "options", "last_lr", own, NULL},
+                         type->table.name, report);
     TREAD_TRY(read_fields(&type->table, in->options, root, "options", report));
     if (type->lr_on_metric != NULL)
         TREAD_TRY(read_fields(type->memory, in->memory, root, "memory", report));

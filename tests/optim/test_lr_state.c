@@ -188,6 +188,7 @@ enum fault {
     VALUE_MISSING,
     SCHEDULER_A_LIST,
     FAR,
+    SURPLUS,
     FAULTS
 };
 
@@ -210,8 +211,14 @@ static tread_state *state_with(enum fault fault) {
                                       : tread_state_add_tree(options, "scheduler");
     if (fault == SCHEDULER_A_LIST)
         return root;
-    ck_assert_ok(tread_state_add_integer(inner, "spare", 0));
-    if (fault != NO_ALGORITHM)
+    if (fault == SURPLUS) {
+        ck_assert_ok(tread_state_add_integer(root, "first", 0));
+        ck_assert_ok(tread_state_add_integer(options, "last_step", 0)); /* a field, but none that is saved */
+        ck_assert_ok(tread_state_add_integer(inner, "third", 0));
+    }
+    if (fault == NO_ALGORITHM)
+        ck_assert_ok(tread_state_add_integer(inner, "spare", 0)); /* not empty: that is no scheduler */
+    else
         ck_assert_ok(tread_state_add_string(inner, "algorithm", "linear_lr"));
     if (fault == NO_OPTIONS)
         return root;
@@ -235,6 +242,8 @@ START_TEST(damaged_states_are_refused) {
         [VALUE_OUT_OF_RANGE] = "options: scheduler: linear_lr: end_factor = -1 is outside [0, inf)",
         [VALUE_MISSING] = "options: scheduler: end_factor is missing, and should be in [0, inf)",
         [SCHEDULER_A_LIST] = "options: scheduler is of another kind",
+        [SURPLUS] = "3 differences: warmup_lr: 'first' is not part of it; options: scheduler: 'third' is not part of "
+                    "it; options: 'last_step' is not part of it",
         [FAR] = "last_step = 9223372036854775807 is more than 2^53",
     };
     params p;
