@@ -197,6 +197,41 @@ START_TEST(what_does_not_fit_is_refused_with_every_difference) {
 }
 END_TEST
 
+/* More differences than a sentence holds: whole ones, and how many there is no room for. */
+START_TEST(a_long_report_says_what_it_leaves_out) {
+    enum { N = 400 };
+    static const int64_t one[] = {1};
+    tread_parameter *items[2][N];
+    tread_optimizer *optimizers[2];
+    for (int o = 0; o < 2; o++) {
+        for (int i = 0; i < N; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s.%d.weight", o == 0 ? "layer" : "block", i);
+            items[o][i] = tread_parameter_create(name, 1, one);
+        }
+        optimizers[o] = tread_adam(NULL, (tread_parameter_list){items[o], N}, NULL);
+    }
+    tread_state *state = tread_optimizer_state_dict(optimizers[0]);
+    ck_assert_fails(tread_optimizer_load_state_dict(optimizers[1], state), TREAD_ERROR_FORMAT,
+                    "adam: the state does not fit, 800 differences: group 0: parameter 0 is 'layer.0.weight'");
+    const char *end = strstr(tread_last_error(), "; and ");
+    int listed = 1, left = 0;
+    ck_assert_ptr_nonnull(end);
+    ck_assert_int_eq(sscanf(end, "; and %d more", &left), 1);
+    ck_assert_str_eq(strrchr(end, ' '), " more");
+    for (const char *c = strchr(tread_last_error(), ';'); c < end; c = strchr(c + 1, ';'))
+        listed++;
+    ck_assert_int_eq(listed + left, 2 * N);
+    ck_assert_int_gt(listed, 50);
+    tread_state_destroy(state);
+    for (int o = 0; o < 2; o++) {
+        tread_optimizer_destroy(optimizers[o]);
+        for (int i = 0; i < N; i++)
+            tread_parameter_destroy(items[o][i]);
+    }
+}
+END_TEST
+
 /* A copy of a state with one node left out, put in otherwise, or with a "surplus" before it; path is "a/b/c", a list's
  * part by its index. */
 static bool is_path(const char *path, const char *name, size_t length) {
@@ -400,5 +435,5 @@ END_TEST
 
 TEST_MAIN("state_dict", a_resumed_run_is_the_same_run, loading_replaces_what_was_there, the_shape_is_torchs,
           nameless_parameters_are_numbered_and_equal_names_refused, what_does_not_fit_is_refused_with_every_difference,
-          damaged_states_are_refused, numbers_out_of_range_are_refused, loading_makes_the_slots_it_needs,
-          failing_allocations_change_nothing)
+          a_long_report_says_what_it_leaves_out, damaged_states_are_refused, numbers_out_of_range_are_refused,
+          loading_makes_the_slots_it_needs, failing_allocations_change_nothing)
