@@ -49,11 +49,12 @@ TREAD_API double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, 
 TREAD_API const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler); /* "step_lr"; static */
 
 /* Algorithm, options, base lrs, last_step and the last lr of every group; of one on a metric its memory instead of base
- * lrs, and the lrs as they are now. A copy, which the caller destroys. NULL: TREAD_ERROR_MEMORY, TREAD_ERROR_CALLBACK
- * (a function's save failed). */
+ * lrs, and the lrs as they are now. A copy, which the caller destroys. NULL: TREAD_ERROR_STATE (the optimizer is gone,
+ * or the schedule is part of another), TREAD_ERROR_MEMORY, TREAD_ERROR_CALLBACK (a function's save failed). */
 TREAD_API tread_state *tread_lr_scheduler_state_dict(const tread_lr_scheduler *scheduler);
 /* Replaces all of these and puts the groups' lr right at once. TREAD_ERROR_FORMAT (another algorithm, another number of
- * groups, a value out of range), TREAD_ERROR_MEMORY, or what a function's load returned: nothing has changed. */
+ * groups, a value out of range or unknown), TREAD_ERROR_STATE as above, TREAD_ERROR_MEMORY, or what a function's load
+ * returned: nothing has changed. */
 TREAD_API tread_status tread_lr_scheduler_load_state_dict(tread_lr_scheduler *scheduler, const tread_state *state);
 
 /* ---- What there is, for help texts ---- */
