@@ -134,6 +134,8 @@ static tread_status check_group(const tread_optimizer *optimizer, size_t group) 
 
 tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field, double *ret_value) {
     TREAD_REFUSE_NULL("optimizer get", optimizer);
+    TREAD_REFUSE_NULL("optimizer get", field);
+    TREAD_REFUSE_NULL("optimizer get", ret_value);
     TREAD_TRY(check_group(optimizer, group));
     return tread_fields_get(&optimizer->type->table, optimizer->groups[group].options, field, ret_value);
 }
@@ -141,6 +143,8 @@ tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group,
 tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field, char *ret_text,
                                       size_t size) {
     TREAD_REFUSE_NULL("optimizer get text", optimizer);
+    TREAD_REFUSE_NULL("optimizer get text", field);
+    TREAD_REFUSE_NULL("optimizer get text", ret_text);
     TREAD_TRY(check_group(optimizer, group));
     const tread_field *found = tread_fields_find(&optimizer->type->table, field);
     if (found == NULL)
@@ -206,10 +210,13 @@ static tread_status set(tread_optimizer *optimizer, size_t group, const assignme
 
 tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value) {
     TREAD_REFUSE_NULL("optimizer set", optimizer);
+    TREAD_REFUSE_NULL("optimizer set", field);
     return set(optimizer, group, &(assignment){field, value, NULL});
 }
 
 tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size_t group, const char *field, const char *text) {
     TREAD_REFUSE_NULL("optimizer set text", optimizer);
+    TREAD_REFUSE_NULL("optimizer set text", field);
+    TREAD_REFUSE_NULL("optimizer set text", text);
     return set(optimizer, group, &(assignment){field, 0, text});
 }

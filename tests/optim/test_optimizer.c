@@ -139,6 +139,13 @@ START_TEST(spec_strings_are_read_strictly) {
     ck_assert_ok(tread_optimizer_get(optimizer, 0, "betas[1]", &value));
     ck_assert_double_eq(value, 0.25);
     ck_assert_fails(tread_optimizer_get_text(optimizer, 0, "betas", text, 8), TREAD_ERROR_ARGUMENT, "8 bytes");
+    ck_assert_fails(tread_optimizer_get(optimizer, 0, NULL, &value), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_get(optimizer, 0, "lr", NULL), TREAD_ERROR_ARGUMENT, "the ret_value is NULL");
+    ck_assert_fails(tread_optimizer_set(optimizer, 0, NULL, 1), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_get_text(optimizer, 0, NULL, text, 8), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_get_text(optimizer, 0, "lr", NULL, 8), TREAD_ERROR_ARGUMENT, "ret_text is NULL");
+    ck_assert_fails(tread_optimizer_set_text(optimizer, 0, NULL, "1"), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "lr", NULL), TREAD_ERROR_ARGUMENT, "the text is NULL");
     ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "betas[1]", "0.5/0.5"), TREAD_ERROR_ARGUMENT,
                     "adam: there is no field 'betas[1]'");
     ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "lr[no", "1"), TREAD_ERROR_ARGUMENT,
