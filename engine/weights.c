@@ -88,8 +88,8 @@ static void compare(const tread_safetensors *file, const named_list *list, diffe
             add_difference(ret_all, "%s is %s in the file, %s in the model", name,
                            entry->rank < 0 ? "of too high a rank" : tread_shape_text(there, entry->rank, entry->shape),
                            here);
-        else if (entry->dtype != (int)tensor->dtype)
-            add_difference(ret_all, "%s is %s in the file, expected F32", name, entry->type_name);
+        else if (entry->type->dtype != (int)tensor->dtype)
+            add_difference(ret_all, "%s is %s in the file, expected F32", name, entry->type->name);
     }
     if (n_found == file->n)
         return;
