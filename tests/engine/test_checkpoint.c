@@ -312,9 +312,13 @@ static void drop(void *data, void *made) {
     tread_state_destroy(made);
 }
 
-static long jansson_countdown, jansson_live; /* of the library's JSON parser, whose memory is not the library's */
+/* jansson's memory is not the library's. Its parser (2.14) has a buffer for the word it reads, of 32, 64, ... bytes,
+ * and where that cannot grow it goes on with a character less, or ends the process: such sizes do not fail here. */
+static long jansson_countdown, jansson_live;
+static bool jansson_reads;
 static void *jansson_alloc(size_t size) {
-    if (jansson_countdown > 0 && --jansson_countdown == 0)
+    bool word = jansson_reads && size >= 32 && (size & (size - 1)) == 0;
+    if (jansson_countdown > 0 && !word && --jansson_countdown == 0)
         return NULL;
     jansson_live++;
     return malloc(size);
@@ -357,6 +361,7 @@ START_TEST(every_allocation_failing) {
     json_get_alloc_funcs(&malloc_before, &free_before);
     json_set_alloc_funcs(jansson_alloc, jansson_free);
     fail_every_json(save, keep, state);
+    jansson_reads = true;
     fail_every_json(load, drop, NULL);
     ck_assert_int_eq(jansson_live, 0);
     json_set_alloc_funcs(malloc_before, free_before);
