@@ -168,12 +168,26 @@ static tread_status copy(const char *from, const char *path) {
     return status;
 }
 
+/* *ret_linked = false, and no error, where the file system has no second names. */
+static tread_status link_temporary(const char *from, const char *path, char ret_temporary[PATH_MAX], bool *ret_linked) {
+    *ret_linked = false;
+    for (int attempt = 0; attempt < 100; attempt++) {
+        TREAD_TRY(name_temporary(path, ret_temporary));
+        *ret_linked = tread_fs_link(from, ret_temporary) == 0;
+        if (*ret_linked || errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK)
+            return TREAD_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    return failed(path, "link");
+}
+
 tread_status tread_file_link(const char *from, const char *path) {
     char temporary[PATH_MAX];
-    TREAD_TRY(name_temporary(path, temporary));
-    if (tread_fs_link(from, temporary) != 0)
-        return errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK ? copy(from, path)
-                                                                                           : failed(path, "link");
+    bool linked;
+    TREAD_TRY(link_temporary(from, path, temporary, &linked));
+    if (!linked)
+        return copy(from, path);
     tread_status status = tread_fs_rename(temporary, path) == 0 ? TREAD_OK : failed(path, "rename");
     /* Where both were names of one file already, rename has done nothing and the temporary name is still there. */
     tread_fs_unlink(temporary);
