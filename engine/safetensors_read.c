@@ -50,6 +50,23 @@ static tread_status read_at(const tread_safetensors *file, uint64_t offset, void
     return TREAD_OK;
 }
 
+/* Where the header has Tread's mark, its hash must be right: over the eight bytes of the length and the header, with
+ * zeros for the digits of the hash itself. bytes: these, which come back as they were. */
+static tread_status check_header_hash(tread_safetensors *file, char *bytes, size_t n) {
+    const size_t mark = sizeof TREAD_SAFETENSORS_MARK - 1;
+    char expected[TREAD_HASH_DIGITS + 1] = "", found[TREAD_HASH_DIGITS + 1], *digits = bytes + 8 + mark;
+    file->marked = n > 8 + mark + TREAD_HASH_DIGITS && memcmp(bytes + 8, TREAD_SAFETENSORS_MARK, mark) == 0;
+    if (!file->marked)
+        return TREAD_OK;
+    memcpy(expected, digits, TREAD_HASH_DIGITS);
+    memset(digits, '0', TREAD_HASH_DIGITS);
+    tread_hash_text(bytes, n, found);
+    memcpy(digits, expected, TREAD_HASH_DIGITS);
+    if (memcmp(found, expected, TREAD_HASH_DIGITS) != 0)
+        return BAD(file, "the header is damaged: its hash is %s, not what it says", found);
+    return TREAD_OK;
+}
+
 static tread_status parse_header(tread_safetensors *file, const char *text, size_t n) {
     json_error_t error;
     if (text[0] != '{')
@@ -83,13 +100,15 @@ static tread_status read_header(tread_safetensors *file) {
         return BAD(file, "truncated: header of %llu bytes in a file of %llu", (ull)length, (ull)size);
     file->data_start = 8 + length;
     file->data_bytes = size - file->data_start;
-    char *text = tread_alloc((size_t)length, "header of a file");
-    if (text == NULL)
+    char *all = tread_alloc(8 + (size_t)length, "header of a file");
+    if (all == NULL)
         return TREAD_ERROR_MEMORY;
-    tread_status result = read_at(file, 8, text, (size_t)length);
+    tread_status result = read_at(file, 0, all, 8 + (size_t)length);
     if (result == TREAD_OK)
-        result = parse_header(file, text, (size_t)length);
-    tread_free(text);
+        result = check_header_hash(file, all, 8 + (size_t)length);
+    if (result == TREAD_OK)
+        result = parse_header(file, all + 8, (size_t)length);
+    tread_free(all);
     return result;
 }
 
@@ -187,6 +206,43 @@ static tread_status check_tiling(const tread_safetensors *file) {
     return TREAD_OK;
 }
 
+static tread_status parse_hashes(const tread_safetensors *file) {
+    const json_t *hashes = json_object_get(file->tree, "tensor_hashes");
+    if (!json_is_object(hashes) || json_object_size(hashes) != file->n)
+        return BAD(file, "__metadata__: %zu hashes for %zu tensors", json_object_size(hashes), file->n);
+    for (size_t i = 0; i < file->n; i++) {
+        file->entries[i].hash = json_string_value(json_object_get(hashes, file->entries[i].name));
+        if (file->entries[i].hash == NULL)
+            return BAD(file, "__metadata__: there is no hash of tensor %s", file->entries[i].name);
+    }
+    return TREAD_OK;
+}
+
+/* The tree in the metadata, which files with Tread's mark have. */
+static tread_status parse_tree(tread_safetensors *file) {
+    const json_t *text = json_object_get(file->metadata, "tread");
+    if (!file->marked && text == NULL)
+        return TREAD_OK;
+    if (!file->marked)
+        return BAD(file, "the header does not begin with %s: it is damaged, or another program wrote the file anew",
+                   "its hash");
+    if (text == NULL)
+        return BAD(file, "__metadata__: there is no %s", "tread");
+    json_error_t error;
+    file->tree = json_loadb(json_string_value(text), json_string_length(text), JSON_REJECT_DUPLICATES, &error);
+    if (file->tree == NULL)
+        return json_error_code(&error) == json_error_out_of_memory
+                   ? tread_fail(TREAD_ERROR_MEMORY, "%s: out of memory for the metadata", file->path)
+                   : BAD(file, "__metadata__: tread is not JSON: byte %d: %s", error.position, error.text);
+    const json_t *version = json_object_get(file->tree, "format_version");
+    if (!json_is_integer(version) || json_integer_value(version) < 1)
+        return BAD(file, "__metadata__: %s is missing, or not a whole number from 1", "format_version");
+    if (json_integer_value(version) > TREAD_SAFETENSORS_VERSION)
+        return BAD(file, "is of format version %lld, this library reads up to %d", json_integer_value(version),
+                   TREAD_SAFETENSORS_VERSION);
+    return parse_hashes(file);
+}
+
 static tread_status parse_entries(tread_safetensors *file) {
     const char *name;
     json_t *value;
@@ -209,7 +265,8 @@ static tread_status parse_entries(tread_safetensors *file) {
         file->by_name[i] = &file->entries[i];
     if (n > 0)
         qsort(file->by_name, n, sizeof *file->by_name, compare_names);
-    return check_tiling(file);
+    TREAD_TRY(check_tiling(file));
+    return parse_tree(file);
 }
 
 tread_status tread_safetensors_open(tread_safetensors *file, const char *path) {
@@ -228,6 +285,7 @@ void tread_safetensors_close(tread_safetensors *file) {
     if (file->fd >= 0)
         tread_fs_close(file->fd);
     json_decref(file->header);
+    json_decref(file->tree);
     tread_free(file->entries);
     tread_free(file->by_name);
     *file = (tread_safetensors){.fd = -1};
@@ -240,6 +298,19 @@ const tread_safetensors_entry *tread_safetensors_find(const tread_safetensors *f
     return found == NULL ? NULL : *found;
 }
 
+tread_status tread_safetensors_read_part(const tread_safetensors *file, const tread_safetensors_entry *entry,
+                                         uint64_t offset, void *to, size_t n) {
+    return read_at(file, file->data_start + entry->begin + offset, to, n);
+}
+
 tread_status tread_safetensors_read(const tread_safetensors *file, const tread_safetensors_entry *entry, void *to) {
-    return read_at(file, file->data_start + entry->begin, to, (size_t)(entry->end - entry->begin));
+    char hash[TREAD_HASH_DIGITS + 1];
+    size_t n = (size_t)(entry->end - entry->begin);
+    TREAD_TRY(read_at(file, file->data_start + entry->begin, to, n));
+    if (entry->hash == NULL)
+        return TREAD_OK;
+    tread_hash_text(to, n, hash);
+    if (strcmp(hash, entry->hash) != 0)
+        return BAD(file, "%s: the data are damaged: their hash is %s, expected %s", entry->name, hash, entry->hash);
+    return TREAD_OK;
 }

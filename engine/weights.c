@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <tread/version.h>
 
 #include "core/memory.h"
 #include "core/status.h"
@@ -48,10 +47,7 @@ static tread_status create_list(tread_parameter_list parameters, named_list *ret
 tread_status tread_weights_save(tread_parameter_list parameters, const char *path) {
     named_list list;
     TREAD_TRY(create_list(parameters, &list));
-    json_t *metadata = json_pack("{s:s, s:s}", "format", "tread", "tread_version", TREAD_VERSION_STRING);
-    tread_status status = metadata == NULL ? tread_fail(TREAD_ERROR_MEMORY, "%s: out of memory for the header", path)
-                                           : tread_safetensors_write(path, list.tensors, list.n, metadata);
-    json_decref(metadata);
+    tread_status status = tread_safetensors_write(path, list.tensors, list.n, NULL);
     destroy_list(&list);
     return status;
 }
