@@ -68,12 +68,10 @@ static tread_status load_best(const char *folder, tread_state **ret_state, serie
 
 /* --- The best --- */
 
-bool tread_series_is_better(const tread_checkpoint_series *series, double metric) {
-    if (series->options.best == TREAD_BEST_NONE || !isfinite(metric))
+static bool is_better(tread_best kind, double metric, series_label best) {
+    if (kind == TREAD_BEST_NONE || !isfinite(metric))
         return false;
-    if (series->best.step < 0)
-        return true;
-    return series->options.best == TREAD_BEST_MIN ? metric < series->best.metric : metric > series->best.metric;
+    return best.step < 0 || (kind == TREAD_BEST_MIN ? metric < best.metric : metric > best.metric);
 }
 
 static tread_status make_best(tread_checkpoint_series *series, series_label label) {
@@ -91,7 +89,7 @@ static tread_status settle_best_of(tread_checkpoint_series *series, const tread_
     series_label winner = series->best;
     for (size_t i = steps->n; i-- > 0;) {
         tread_state *state;
-        series_label label;
+        series_label label = {.step = -1};
         if (steps->items[i] <= series->best.step)
             continue;
         tread_status status = load_step(series->folder, steps->items[i], &state, &label);
@@ -100,8 +98,7 @@ static tread_status settle_best_of(tread_checkpoint_series *series, const tread_
         if (status != TREAD_OK)
             continue;
         tread_state_destroy(state);
-        tread_checkpoint_series so_far = {.options = series->options, .best = winner};
-        if (tread_series_is_better(&so_far, label.metric))
+        if (is_better(series->options.best, label.metric, winner))
             winner = label;
     }
     return winner.step != series->best.step ? make_best(series, winner) : TREAD_OK;
@@ -157,13 +154,21 @@ static tread_status remove_old(const tread_checkpoint_series *series, const trea
     return status;
 }
 
+/* The file of that step is good again. */
+static void take_back(tread_checkpoint_series *series, int64_t step) {
+    for (size_t i = 0; i < series->n_rejected; i++)
+        if (series->rejected[i].step == step)
+            series->rejected[i].step = -1;
+}
+
 static tread_status write_listed(tread_checkpoint_series *series, const tread_series_steps *steps) {
     char path[PATH_MAX];
     series_label label = series->label;
     TREAD_TRY(check_order(series, steps, label.step));
     TREAD_TRY(tread_series_step_path(series->folder, label.step, path));
     TREAD_TRY(tread_checkpoint_save(path, series->snapshot.state));
-    if (tread_series_is_better(series, label.metric))
+    take_back(series, label.step);
+    if (is_better(series->options.best, label.metric, series->best))
         TREAD_TRY(make_best(series, label));
     return remove_old(series, steps, label.step);
 }

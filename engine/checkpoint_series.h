@@ -18,7 +18,7 @@ typedef struct series_label {
 } series_label;
 
 typedef struct series_rejected {
-    int64_t step; /* -1: best.safetensors */
+    int64_t step; /* -1: best.safetensors, or it was saved anew */
     char *reason;
 } series_rejected;
 
