@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <tread/tensor.h>
 
+#include "engine/element.h"
 #include "engine/hash.h"
 
 #define TREAD_SAFETENSORS_MAX_HEADER 100000000 /* the limit of the reference implementation */
@@ -32,10 +33,9 @@ tread_status tread_safetensors_write(const char *path, const tread_named_tensor 
 bool tread_is_utf8(const char *text);
 
 typedef struct tread_safetensors_entry {
-    const char *name;      /* owned by the file's header, as is type_name */
-    const char *type_name; /* "F32" */
-    int dtype;             /* a tread_dtype, or -1 for one that Tread has not */
-    int rank;              /* -1: more than TREAD_MAX_RANK, and shape is not set */
+    const char *name; /* owned by the file's header */
+    const tread_element_type *type;
+    int rank; /* -1: more than TREAD_MAX_RANK, and shape is not set */
     int64_t shape[TREAD_MAX_RANK];
     uint64_t begin, end; /* offsets in the data */
     const char *hash;    /* that the file says the values have; NULL in a file of others */

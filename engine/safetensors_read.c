@@ -12,29 +12,6 @@ typedef unsigned long long ull;
 
 #define BAD(file, format, ...) tread_fail(TREAD_ERROR_FORMAT, "%s: " format, (file)->path, __VA_ARGS__)
 
-/* Types of the format, with the bytes an element. */
-static const struct {
-    const char *name;
-    int dtype;
-    int bytes;
-} types[] = {
-    {"F32", TREAD_FLOAT32, 4},
-    {"F64", TREAD_FLOAT64, 8},
-    {"I32", TREAD_INT32, 4},
-    {"U8", TREAD_UINT8, 1},
-    {"BF16", -1, 2},
-    {"F16", -1, 2},
-    {"F8_E4M3", -1, 1},
-    {"F8_E5M2", -1, 1},
-    {"BOOL", -1, 1},
-    {"I8", -1, 1},
-    {"I16", -1, 2},
-    {"U16", -1, 2},
-    {"U32", -1, 4},
-    {"I64", -1, 8},
-    {"U64", -1, 8},
-};
-
 static tread_status read_at(const tread_safetensors *file, uint64_t offset, void *to, size_t n) {
     char *bytes = to;
     while (n > 0) {
@@ -126,8 +103,8 @@ static tread_status check_metadata(const tread_safetensors *file) {
 
 /* The number of bytes that shape and type need, and the shape. */
 static tread_status parse_shape(const tread_safetensors *file, tread_safetensors_entry *entry, const json_t *shape,
-                                int element, uint64_t *ret_bytes) {
-    uint64_t bytes = (uint64_t)element;
+                                uint64_t *ret_bytes) {
+    uint64_t bytes = entry->type->size;
     size_t rank = json_array_size(shape);
     if (!json_is_array(shape))
         return BAD(file, "%s: shape is missing, or not an array", entry->name);
@@ -170,15 +147,12 @@ static tread_status parse_entry(const tread_safetensors *file, const char *name,
         return BAD(file, "%s: is not an object of dtype, shape and data_offsets", name);
     if (type == NULL)
         return BAD(file, "%s: dtype is missing, or not a string", name);
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(types[i].name, type) == 0) {
-            uint64_t bytes = 0;
-            entry->dtype = types[i].dtype;
-            entry->type_name = types[i].name;
-            TREAD_TRY(parse_shape(file, entry, json_object_get(value, "shape"), types[i].bytes, &bytes));
-            return parse_offsets(file, entry, json_object_get(value, "data_offsets"), bytes);
-        }
-    return BAD(file, "%s: unknown dtype %s", name, type);
+    entry->type = tread_element_type_find(type);
+    if (entry->type == NULL)
+        return BAD(file, "%s: unknown dtype %s", name, type);
+    uint64_t bytes = 0;
+    TREAD_TRY(parse_shape(file, entry, json_object_get(value, "shape"), &bytes));
+    return parse_offsets(file, entry, json_object_get(value, "data_offsets"), bytes);
 }
 
 static int compare_offsets(const void *a, const void *b) {

@@ -10,9 +10,6 @@
 
 #define DATA_ALIGNMENT 64 /* the format asks for 8; this lets a reader map the values for any vector width */
 
-static const char *const type_names[] = {
-    [TREAD_FLOAT32] = "F32", [TREAD_FLOAT64] = "F64", [TREAD_INT32] = "I32", [TREAD_UINT8] = "U8"};
-
 static tread_status no_memory(void) { return tread_fail(TREAD_ERROR_MEMORY, "out of memory for the header of a file"); }
 
 /* RFC 3629: no overlong forms, no surrogates, nothing past U+10FFFF. */
@@ -41,8 +38,8 @@ static json_t *describe(const tread_tensor *tensor, uint64_t begin) {
             json_decref(shape);
             return NULL;
         }
-    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", type_names[tensor->dtype], "shape", shape, "data_offsets",
-                     (json_int_t)begin, (json_int_t)(begin + tread_tensor_bytes(tensor)));
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", tread_element_type_of(tensor->dtype)->name, "shape", shape,
+                     "data_offsets", (json_int_t)begin, (json_int_t)(begin + tread_tensor_bytes(tensor)));
 }
 
 static tread_status check_names(const tread_named_tensor *tensors, size_t n) {

@@ -81,6 +81,9 @@ tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_
  * without support_sparse, or to a group with L2 decay. For solvers too, after each evaluation. */
 tread_status tread_optimizer_check_sparse(const tread_optimizer *optimizer);
 
+/* Whether tread_optimizer_load_state_dict would take the state: its checks and refusals, without the loading. */
+tread_status tread_optimizer_check_state_dict(tread_optimizer *optimizer, const tread_state *state);
+
 /* For solvers: marks every parameter's data as changed. */
 void tread_optimizer_touch(tread_optimizer *optimizer);
 
