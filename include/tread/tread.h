@@ -4,6 +4,7 @@
 
 #include <tread/activation.h>
 #include <tread/bag_mode.h>
+#include <tread/checkpoint.h>
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>
@@ -23,9 +24,11 @@
 #include <tread/random.h>
 #include <tread/sparse_grad.h>
 #include <tread/state.h>
+#include <tread/state_diff.h>
 #include <tread/status.h>
 #include <tread/tape.h>
 #include <tread/tensor.h>
+#include <tread/tensor_file.h>
 #include <tread/trainer.h>
 #include <tread/version.h>
 #include <tread/weights.h>
