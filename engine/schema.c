@@ -24,13 +24,6 @@ const char *tread_names_at(const tread_names *names, int64_t i) {
     return i >= 0 && i < names->count ? names->items[i] : NULL;
 }
 
-int64_t tread_names_find(const tread_names *names, const char *text) {
-    for (int64_t i = 0; i < names->count; i++)
-        if (strcmp(names->items[i], text) == 0)
-            return i;
-    return -1;
-}
-
 void tread_names_destroy(tread_names *names) {
     for (int64_t i = 0; i < names->count; i++)
         tread_free(names->items[i]);
@@ -46,5 +39,6 @@ void tread_schema_destroy(tread_schema *schema) {
     tread_names_destroy(&schema->features);
     tread_names_destroy(&schema->targets);
     tread_names_destroy(&schema->classes);
+    tread_free(schema->roles);
     tread_free(schema);
 }

@@ -14,6 +14,8 @@ typedef struct tread_names {
 
 typedef struct tread_schema {
     tread_names features, targets, classes;
+    int64_t *roles; /* of a CSV file's columns (engine/csv_columns.h), or NULL */
+    int64_t n_roles;
 } tread_schema;
 
 /* Adds a copy of length bytes of text. TREAD_ERROR_MEMORY. */
