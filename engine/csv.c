@@ -11,7 +11,7 @@
 #include "engine/csv_labels.h"
 #include "engine/csv_scanner.h"
 #include "engine/dataset.h"
-#include "engine/number.h"
+#include "engine/decimal.h"
 
 /* An array that grows. */
 typedef struct values {
@@ -135,7 +135,7 @@ static tread_status take_number(const table *t, bool feature, float *ret_value, 
         *ret_value = (float)t->options.missing_value;
         return TREAD_OK;
     }
-    if (!tread_number_parse(field->text, field->length, &value))
+    if (!tread_decimal_parse(field->text, field->length, &value))
         return tread_csv_field_fails(field, "\"%s\" is not a number", NULL);
     *ret_value = (float)value;
     if (!isfinite(*ret_value) && !t->options.allow_not_finite)
@@ -159,8 +159,8 @@ static tread_status take_label(table *t, int32_t *ret_label, bool *ret_skip) {
         return *ret_label >= 0 ? TREAD_OK
                                : tread_csv_field_fails(field, "\"%s\" is none of the other data set's classes", NULL);
     }
-    if (!tread_integer_parse(field->text, field->length, &integer) &&
-        tread_number_parse(field->text, field->length, &number))
+    if (!tread_decimal_parse_integer(field->text, field->length, &integer) &&
+        tread_decimal_parse(field->text, field->length, &number))
         return tread_csv_field_fails(field, "\"%s\" is no label, but a number: for those the task is regression", NULL);
     TREAD_TRY(tread_csv_labels_number(&t->labels, field->text, field->length, ret_label));
     if (t->labels.names.count > TREAD_CSV_MAX_CLASSES)
@@ -240,7 +240,7 @@ static tread_status read_first(table *t, tread_names *ret_fields, bool *ret_numb
         if (ret_fields->count == TREAD_CSV_MAX_COLUMNS)
             return tread_csv_field_fails(&t->scanner, "\"%s\": more than a million columns", NULL);
         TREAD_TRY(tread_names_add(ret_fields, t->scanner.text, t->scanner.length));
-        *ret_number |= tread_number_parse(t->scanner.text, t->scanner.length, &value);
+        *ret_number |= tread_decimal_parse(t->scanner.text, t->scanner.length, &value);
     } while (!t->scanner.ends_record);
     return TREAD_OK;
 }
@@ -263,8 +263,8 @@ static tread_status read_table(table *t, const char *path) {
     TREAD_TRY(tread_csv_open(&t->scanner, path, NULL, path, t->options.delimiter));
     TREAD_TRY(read_first(t, &t->first, &number));
     t->has_header = t->options.header == TREAD_CSV_HEADER_AUTO ? !number : t->options.header == TREAD_CSV_HEADER_YES;
-    TREAD_TRY(tread_csv_columns_create(&t->options, path, t->first.count, t->has_header ? &t->first : &none,
-                                       &t->columns));
+    TREAD_TRY(
+        tread_csv_columns_create(&t->options, path, t->first.count, t->has_header ? &t->first : &none, &t->columns));
     t->classification =
         t->columns.targets > 0 && (like != NULL ? like->classes > 0 : t->options.task != TREAD_TASK_REGRESSION);
     if (t->classification && like != NULL)

@@ -7,7 +7,7 @@
 #include "core/status.h"
 #include "engine/csv_scanner.h"
 #include "engine/dataset.h"
-#include "engine/number.h"
+#include "engine/decimal.h"
 
 /* The header's names in order, since there may be a million. */
 typedef struct named_column {
@@ -53,7 +53,7 @@ static int64_t named(const name_index *index, const char *name) {
 /* The column that text means: a name, or a number from 1, or from -1 backwards. -1: none. */
 static int64_t find(const name_index *header, int64_t count, const char *text) {
     int64_t i = named(header, text), number;
-    if (i >= 0 || !tread_integer_parse(text, strlen(text), &number))
+    if (i >= 0 || !tread_decimal_parse_integer(text, strlen(text), &number))
         return i;
     if (number >= 1 && number <= count)
         return number - 1;

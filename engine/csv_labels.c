@@ -5,7 +5,7 @@
 #include <xxhash.h>
 
 #include "core/memory.h"
-#include "engine/number.h"
+#include "engine/decimal.h"
 
 /* The place of the text in the table, or the free one where it would be. */
 static int64_t place(const tread_csv_labels *labels, const char *text, size_t length) {
@@ -78,7 +78,7 @@ tread_status tread_csv_labels_sort(tread_csv_labels *labels, int32_t *numbers, i
     for (int32_t i = 0; i < count; i++) {
         char *name = labels->names.items[i];
         entries[i] = (entry){.name = name, .number = i};
-        integers = integers && tread_integer_parse(name, strlen(name), &entries[i].value);
+        integers = integers && tread_decimal_parse_integer(name, strlen(name), &entries[i].value);
     }
     qsort(entries, (size_t)count, sizeof *entries, integers ? by_value : by_name);
     for (int32_t i = 0; i < count; i++) {

@@ -4,8 +4,8 @@
 
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/decimal.h"
 #include "engine/file_writer.h"
-#include "engine/number.h"
 
 /* Text on its way to the file. */
 typedef struct output {
@@ -43,10 +43,10 @@ static tread_status put_name(output *out, const char *name) {
 }
 
 static tread_status put_value(output *out, const tread_tensor *x, int64_t i) {
-    char text[TREAD_NUMBER_TEXT];
+    char text[TREAD_DECIMAL_TEXT];
     switch (x->dtype) {
-    case TREAD_FLOAT32: return put(out, text, tread_number_print_float(text, ((const float *)x->data)[i]));
-    case TREAD_FLOAT64: return put(out, text, tread_number_print_double(text, ((const double *)x->data)[i]));
+    case TREAD_FLOAT32: return put(out, text, tread_decimal_print_float(text, ((const float *)x->data)[i]));
+    case TREAD_FLOAT64: return put(out, text, tread_decimal_print_double(text, ((const double *)x->data)[i]));
     case TREAD_INT32: return put(out, text, (size_t)snprintf(text, sizeof text, "%d", ((const int32_t *)x->data)[i]));
     case TREAD_UINT8: return put(out, text, (size_t)snprintf(text, sizeof text, "%d", ((const uint8_t *)x->data)[i]));
     }

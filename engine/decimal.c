@@ -1,4 +1,4 @@
-#include "engine/number.h"
+#include "engine/decimal.h"
 
 #include <locale.h>
 #include <math.h>
@@ -76,7 +76,7 @@ static bool parse_word(const char *text, size_t length, double *ret_value) {
     return true;
 }
 
-bool tread_number_parse(const char *text, size_t length, double *ret_value) {
+bool tread_decimal_parse(const char *text, size_t length, double *ret_value) {
     static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
     const char *begin = text, *end = text + length;
@@ -106,7 +106,7 @@ bool tread_number_parse(const char *text, size_t length, double *ret_value) {
     return true;
 }
 
-bool tread_integer_parse(const char *text, size_t length, int64_t *ret_value) {
+bool tread_decimal_parse_integer(const char *text, size_t length, int64_t *ret_value) {
     bool negative = length > 0 && text[0] == '-';
     size_t i = length > 0 && (text[0] == '-' || text[0] == '+');
     int64_t value = 0;
@@ -130,7 +130,7 @@ static size_t print(char *text, double value, int least, int most, bool as_float
     locale_t locale = c_locale(), before = uselocale(locale);
     int length = 0;
     for (int digits = least; digits <= most; digits++) {
-        length = snprintf(text, TREAD_NUMBER_TEXT, "%.*g", digits, value);
+        length = snprintf(text, TREAD_DECIMAL_TEXT, "%.*g", digits, value);
         double again = strtod(text, NULL);
         if (as_float ? (float)again == (float)value : again == value)
             break;
@@ -140,5 +140,5 @@ static size_t print(char *text, double value, int least, int most, bool as_float
     return (size_t)length;
 }
 
-size_t tread_number_print_float(char *text, float value) { return print(text, value, 6, 9, true); }
-size_t tread_number_print_double(char *text, double value) { return print(text, value, 15, 17, false); }
+size_t tread_decimal_print_float(char *text, float value) { return print(text, value, 6, 9, true); }
+size_t tread_decimal_print_double(char *text, double value) { return print(text, value, 15, 17, false); }
