@@ -38,6 +38,8 @@ static tread_status check_encoding(tread_csv_scanner *scanner) {
 tread_status tread_csv_open(tread_csv_scanner *scanner, const char *path, const char *text, const char *name,
                             char delimiter) {
     *scanner = (tread_csv_scanner){.name = name, .delimiter = delimiter, .line = 1, .ends_record = true};
+    scanner->stops['\n'] = scanner->stops['\r'] = scanner->stops['"'] = scanner->stops[0] = true;
+    scanner->stops[(unsigned char)delimiter] = true;
     if (path != NULL)
         TREAD_TRY(tread_reader_open(&scanner->reader, path));
     size_t length = text != NULL ? strlen(text) : 0;
@@ -120,24 +122,20 @@ static tread_status take_plain(tread_csv_scanner *scanner) {
     size_t i = 0;
     for (bool there = true;; i++) {
         const char *c = scanner->buffer + scanner->begin, *end = scanner->buffer + scanner->end;
-        while (c + i < end && c[i] != scanner->delimiter && c[i] != '\n' && c[i] != '\r' && c[i] != '"' && c[i] != '\0')
+        while (c + i < end && !scanner->stops[(unsigned char)c[i]])
             i++;
         TREAD_TRY(reach(scanner, i, &there));
         scanner->text = scanner->buffer + scanner->begin;
         scanner->length = i;
-        if (!there)
-            break;
-        char stop = scanner->text[i];
-        if (stop == '"' || stop == '\0')
+        if (!there || scanner->text[i] == scanner->delimiter || scanner->text[i] == '\n' || scanner->text[i] == '\r')
+            return take_end(scanner, i, 0);
+        if (scanner->stops[(unsigned char)scanner->text[i]])
             return tread_csv_field_fails(scanner,
-                                         stop == '"' ? "\"%s\": a quote within a field that does not begin with one"
-                                                     : "\"%s\": a zero byte, which no text has",
+                                         scanner->text[i] == '"'
+                                             ? "\"%s\": a quote within a field that does not begin with one"
+                                             : "\"%s\": a zero byte, which no text has",
                                          NULL);
-        if (stop == scanner->delimiter || stop == '\n' || stop == '\r')
-            break;
-        i--; /* an ordinary byte that has only now been read */
     }
-    return take_end(scanner, i, 0);
 }
 
 /* The text is moved together where doubled quotes become one. */

@@ -8,7 +8,8 @@ typedef struct tread_csv_scanner {
     tread_reader reader;
     const char *name; /* for sentences */
     char delimiter;
-    char *buffer; /* the file's bytes [begin, end) that are not used yet */
+    bool stops[256]; /* the bytes at which a field without quotes cannot simply go on */
+    char *buffer;    /* the file's bytes [begin, end) that are not used yet */
     size_t begin, end;
     bool at_end;  /* nothing is left to be read into the buffer */
     int64_t line; /* of the byte at begin; from 1 */
