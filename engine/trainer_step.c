@@ -145,6 +145,8 @@ static tread_status plan_training(tread_trainer *trainer) {
     for (int last = 0; last < 2 && status == TREAD_OK; last++)
         if (tread_batches_sample(trainer->options.train, last == 1, &batch))
             status = tread_trainer_closure(trainer, &batch, &loss);
+        else
+            status = tread_batches_status(trainer->options.train);
     tread_tape_set_rng(trainer->tape, before);
     clear_gradients(trainer);
     return status;
@@ -160,5 +162,7 @@ tread_status tread_trainer_plan(tread_trainer *trainer) {
     for (int last = 0; last < 2; last++)
         if (tread_batches_sample(o->test, last == 1, &batch))
             TREAD_TRY(tread_trainer_evaluate_sample(trainer, &batch));
+        else
+            TREAD_TRY(tread_batches_status(o->test));
     return TREAD_OK;
 }

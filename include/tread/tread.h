@@ -8,6 +8,7 @@
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>
+#include <tread/files.h>
 #include <tread/gradcheck.h>
 #include <tread/groups.h>
 #include <tread/info.h>
