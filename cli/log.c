@@ -32,10 +32,10 @@ static json_t *real(double value) { return isfinite(value) ? json_real(value) : 
 static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epoch_metrics *m) {
     (void)trainer;
     json_t *line =
-        json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "epoch", "epoch", (json_int_t)m->epoch,
-                  "steps", (json_int_t)m->steps, "train_loss", real(m->train_loss), "test_loss", real(m->test_loss),
-                  "test_accuracy", real(m->test_accuracy), "lr", real(m->lr), "samples_per_second",
-                  real(m->samples_per_second), "seconds", real(m->seconds));
+        json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "event", "epoch", "epoch", (json_int_t)m->epoch,
+                  "steps", (json_int_t)m->steps, "closure_calls", (json_int_t)m->closure_calls, "train_loss",
+                  real(m->train_loss), "test_loss", real(m->test_loss), "test_accuracy", real(m->test_accuracy), "lr",
+                  real(m->lr), "samples_per_second", real(m->samples_per_second), "seconds", real(m->seconds));
     return cli_log_write(data, line) == TREAD_OK ? TREAD_CONTINUE : TREAD_FAIL;
 }
 

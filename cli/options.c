@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,15 @@ static bool read_integer(const char *text, int64_t low, int64_t high, const char
     return true;
 }
 
+static bool read_real(const char *text, int64_t low, double *ret_value) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value < (double)low)
+        return false;
+    *ret_value = value;
+    return true;
+}
+
 static bool read_sizes(const char *text, int64_t low, int64_t high, cli_sizes *ret_sizes) {
     cli_sizes sizes = {.count = 0};
     if (strcmp(text, "none") != 0)
@@ -75,22 +85,32 @@ static int misuse_choice(const cli_command *command, const cli_option *option, c
 static bool store(const cli_command *command, const cli_option *option, const char *text, void *options) {
     void *target = (char *)options + option->offset;
     const char *end;
+    cli_texts *texts = target;
     switch (option->kind) {
     case CLI_SWITCH: *(bool *)target = true; return true;
     case CLI_TEXT:
+    case CLI_TEXTS:
     case CLI_FILE:
         if (*text == '\0')
             return cli_misuse(command, "--%s: the value is empty", option->name), false;
+        if (option->kind == CLI_TEXTS && texts->count == CLI_MAX_TEXTS)
+            return cli_misuse(command, "--%s: it is given more than %d times", option->name, CLI_MAX_TEXTS), false;
         if (option->kind == CLI_FILE && *text == '-')
             return cli_misuse(command, "--%s: %s begins with a dash; a file of that name is ./%s", option->name, text,
                               text),
                    false;
-        *(const char **)target = text;
+        *(option->kind == CLI_TEXTS ? &texts->values[texts->count++] : (const char **)target) = text;
         return true;
     case CLI_INTEGER:
         if (!read_integer(text, option->low, option->high, "", target, &end))
             return cli_misuse(command, "--%s: %s is not a whole number from %" PRId64 " to %" PRId64, option->name,
                               text, option->low, option->high),
+                   false;
+        return true;
+    case CLI_REAL:
+        if (!read_real(text, option->low, target))
+            return cli_misuse(command, "--%s: %s is not a finite number of at least %" PRId64, option->name, text,
+                              option->low),
                    false;
         return true;
     case CLI_SIZES:
@@ -137,7 +157,7 @@ static const cli_option *find(const cli_command *command, const char *name, size
 }
 
 bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_options, int *ret_exit) {
-    bool given[MAX_OPTIONS] = {false};
+    bool given[MAX_OPTIONS] = {false}, operand_given = !command->has_operand;
     *ret_exit = CLI_USAGE;
     for (size_t i = 0; i < command->n_options; i++)
         if (command->options[i].initial != NULL &&
@@ -150,6 +170,11 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
             *ret_exit = CLI_DONE;
             return false;
         }
+        if (argument[0] != '-' && !operand_given) {
+            operand_given = true;
+            *(const char **)((char *)ret_options + command->operand_offset) = argument;
+            continue;
+        }
         if (strncmp(argument, "--", 2) != 0)
             return cli_misuse(command, "unexpected argument %s", argument), false;
         const char *name = argument + 2, *value = strchr(name, '=');
@@ -158,7 +183,7 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
         if (option == NULL)
             return misuse_unknown(command, argument), false;
         bool *twice = &given[option - command->options];
-        if (*twice)
+        if (*twice && option->kind != CLI_TEXTS)
             return cli_misuse(command, "--%s is given twice", option->name), false;
         *twice = true;
         if (option->kind == CLI_SWITCH) {

@@ -10,6 +10,7 @@
 #include <tread/weights.h>
 
 #include "cli/commands.h"
+#include "cli/groups.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
@@ -24,7 +25,8 @@ typedef struct train_options {
     cli_setup_options setup;
     int64_t epochs;
     const char *optimizer;
-    const char *scheduler; /* NULL: a cosine over the whole run */
+    cli_groups_options groups;
+    const char *scheduler; /* NULL: a cosine over the whole run, or none */
     int schedule_every;    /* tread_schedule_every; -1: not given */
     const char *log;
     const char *weights;
@@ -57,9 +59,11 @@ static const cli_option options_table[] = {
      .doc = "see below",
      .kind = CLI_TEXT,
      .offset = offsetof(train_options, optimizer)},
+    CLI_GROUPS_OPTIONS(train_options, groups),
     {.name = "scheduler",
      .value = "NAME[:key=value,...]",
-     .doc = "see below; none: the lr stays\n[cosine_decay_lr to 0 over the whole run, step by step]",
+     .doc = "see below; none: the lr stays\n[cosine_decay_lr to 0 over the whole run, step by step;\nnone with "
+            "schedule_free optimizers]",
      .kind = CLI_TEXT,
      .offset = offsetof(train_options, scheduler)},
     {.name = "schedule-every",
@@ -91,6 +95,7 @@ static const cli_option options_table[] = {
 
 typedef struct training {
     const train_options *options;
+    cli_groups groups;
     cli_setup setup;
     tread_batches *train, *test;
     tread_optimizer *optimizer;
@@ -116,7 +121,13 @@ static tread_schedule_every every(const train_options *o) {
                                      : (tread_schedule_every)o->schedule_every;
 }
 
-static bool has_scheduler(const train_options *o) { return o->scheduler == NULL || strcmp(o->scheduler, "none") != 0; }
+/* Schedule-Free has its name from doing without. */
+static bool has_scheduler(const train_options *o) {
+    static const char without[] = "schedule_free_";
+    if (o->scheduler == NULL)
+        return strncmp(o->optimizer, without, sizeof without - 1) != 0;
+    return strcmp(o->scheduler, "none") != 0;
+}
 
 static bool prepare(training *t) {
     const train_options *o = t->options;
@@ -126,7 +137,8 @@ static bool prepare(training *t) {
     CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.train, o->setup.batch_size, true)) != NULL);
     CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.test, EVALUATION_BATCH, false)) != NULL);
     tread_parameter_list parameters = tread_module_parameters(t->setup.model);
-    CLI_TRY((t->optimizer = tread_optimizer_from_spec(t->setup.context, parameters, o->optimizer)) != NULL);
+    CLI_TRY((t->optimizer =
+                 tread_optimizer_from_groups(t->setup.context, parameters, o->optimizer, &t->groups.options)) != NULL);
     if (has_scheduler(o))
         CLI_TRY((t->scheduler = make_scheduler(t)) != NULL);
     tread_trainer_options to = tread_trainer_defaults();
@@ -148,10 +160,20 @@ static bool prepare(training *t) {
     return true;
 }
 
+static json_t *text_or_null(const char *text) { return text != NULL ? json_string(text) : json_null(); }
+
 static json_t *sizes_json(const cli_sizes *sizes) {
     json_t *list = json_array();
     for (size_t i = 0; i < sizes->count; i++)
         json_array_append_new(list, json_integer(sizes->values[i]));
+    return list;
+}
+
+/* What decided the groups, beside the optimizer: a list of the command's own arguments. */
+static json_t *groups_json(const cli_groups_options *groups) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < groups->rules.count; i++)
+        json_array_append_new(list, json_string(groups->rules.values[i]));
     return list;
 }
 
@@ -171,25 +193,29 @@ static bool announce(training *t) {
     const tread_context *context = t->setup.context;
     int64_t n_train = tread_dataset_count(t->setup.train), n_test = tread_dataset_count(t->setup.test);
     int threads = tread_context_threads(context);
+    size_t n_groups = tread_optimizer_group_count(t->optimizer);
     printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->setup.folder, n_train, n_test);
     printf("model  %s: %" PRId64 " parameters\n", t->setup.description, t->setup.parameters);
-    printf("plan   %s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64 ", %d thread%s (%s), %s\n",
-           o->optimizer, scheduler_text(t), t->scheduler != NULL ? " per " : "",
+    printf("plan   %s in %zu group%s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64
+           ", %d thread%s (%s), %s\n",
+           o->optimizer, n_groups, n_groups == 1 ? "" : "s", scheduler_text(t), t->scheduler != NULL ? " per " : "",
            t->scheduler != NULL ? every_names[every(o)] : "", o->setup.batch_size, o->setup.seed, threads,
            threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)), backend_name(context));
+    if (o->groups.show)
+        CLI_TRY(tread_optimizer_print(t->optimizer, stdout) == TREAD_OK);
     CLI_TRY(cli_flush_output());
     json_t *line = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event", "start",
-        "version", tread_version(), "data", t->setup.folder, "train_samples", (json_int_t)n_train, "test_samples",
-        (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden", sizes_json(&o->setup.hidden),
-        "activation", cli_activation_names[o->setup.activation], "parameters", (json_int_t)t->setup.parameters,
-        "optimizer", o->optimizer, "scheduler", scheduler_text(t), "schedule_every", every_names[every(o)], "epochs",
-        (json_int_t)o->epochs, "batch_size", (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed,
-        "threads", threads, "backend", backend_name(context));
+        "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event",
+        "start", "version", tread_version(), "data", t->setup.folder, "train_samples", (json_int_t)n_train,
+        "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
+        sizes_json(&o->setup.hidden), "activation", cli_activation_names[o->setup.activation], "parameters",
+        (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "groups", groups_json(&o->groups), "split_decay",
+        (int)o->groups.split_decay, "adamw", text_or_null(o->groups.adamw), "scheduler", scheduler_text(t),
+        "schedule_every", every_names[every(o)], "epochs", (json_int_t)o->epochs, "batch_size",
+        (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed, "threads", threads, "backend",
+        backend_name(context));
     return cli_log_write(&t->log, line) == TREAD_OK;
 }
-
-static json_t *text_or_null(const char *text) { return text != NULL ? json_string(text) : json_null(); }
 
 /* What came of it, also after a failure, whose sentence is error. */
 static bool log_end(training *t, const char *error) {
@@ -242,6 +268,7 @@ static bool run(training *t) {
     }
     CLI_TRY(log_end(t, NULL));
     CLI_TRY(cli_log_close(&t->log) == TREAD_OK);
+    CLI_TRY(tread_optimizer_set_training(t->optimizer, false) == TREAD_OK); /* what is saved is for use */
     if (t->options->weights != NULL)
         CLI_TRY(tread_weights_save(tread_module_parameters(t->setup.model), t->options->weights) == TREAD_OK);
     CLI_TRY(print_result(t));
@@ -264,6 +291,8 @@ static int run_train(const cli_command *command, int argc, char **argv) {
         return cli_fail(command, "%s", tread_last_error());
     if (!cli_check_specs(command, t.setup.context, options.optimizer,
                          has_scheduler(&options) ? options.scheduler : NULL))
+        code = CLI_USAGE;
+    else if (!cli_groups_read(command, t.setup.context, options.optimizer, &options.groups, &t.groups))
         code = CLI_USAGE;
     else
         code = run(&t) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());

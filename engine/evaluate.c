@@ -11,28 +11,29 @@ typedef struct evaluation_sums {
     int64_t samples;
 } evaluation_sums;
 
-/* What evaluation mode replaces, to be put back. */
+/* What evaluation mode replaces, to be put back. The optimizer's mode is apart: planning has no use for its weights. */
 typedef struct evaluation_mode {
     bool grad, training;
 } evaluation_mode;
 
-static tread_status enter(const tread_trainer *trainer, evaluation_mode *ret_before) {
-    const tread_trainer_options *o = &trainer->options;
-    if (o->optimizer != NULL)
-        TREAD_TRY(tread_optimizer_set_training(o->optimizer, false));
-    ret_before->grad = tread_set_grad_enabled(false);
-    ret_before->training = o->model != NULL && tread_module_is_training(o->model);
-    if (o->model != NULL)
-        tread_module_train(o->model, false);
-    return TREAD_OK;
+static evaluation_mode enter(const tread_trainer *trainer) {
+    tread_module *model = trainer->options.model;
+    evaluation_mode before = {.grad = tread_set_grad_enabled(false),
+                              .training = model != NULL && tread_module_is_training(model)};
+    if (model != NULL)
+        tread_module_train(model, false);
+    return before;
 }
 
-static tread_status leave(const tread_trainer *trainer, evaluation_mode before) {
-    const tread_trainer_options *o = &trainer->options;
+static void leave(const tread_trainer *trainer, evaluation_mode before) {
     tread_set_grad_enabled(before.grad);
-    if (o->model != NULL)
-        tread_module_train(o->model, before.training);
-    return o->optimizer != NULL ? tread_optimizer_set_training(o->optimizer, true) : TREAD_OK;
+    if (trainer->options.model != NULL)
+        tread_module_train(trainer->options.model, before.training);
+}
+
+static tread_status set_optimizer(const tread_trainer *trainer, bool training) {
+    tread_optimizer *optimizer = trainer->options.optimizer;
+    return optimizer != NULL ? tread_optimizer_set_training(optimizer, training) : TREAD_OK;
 }
 
 static const tread_metric *metric_of(const tread_trainer *trainer, const tread_batches *batches) {
@@ -68,7 +69,6 @@ static tread_status add_all(tread_trainer *trainer, tread_batches *batches, eval
 tread_status tread_trainer_evaluate(tread_trainer *trainer, tread_batches *batches, tread_evaluation *ret_evaluation) {
     TREAD_REFUSE_NULL("trainer evaluate", trainer);
     evaluation_sums sums = {0};
-    evaluation_mode before;
     int64_t epoch, index;
     tread_batches *chosen = batches != NULL ? batches : trainer->options.test;
     if (chosen == NULL)
@@ -76,9 +76,12 @@ tread_status tread_trainer_evaluate(tread_trainer *trainer, tread_batches *batch
     double start = tread_clock_seconds();
     tread_batches_position(chosen, &epoch, &index);
     TREAD_TRY(tread_batches_start(chosen, epoch));
-    TREAD_TRY(enter(trainer, &before));
+    const bool training = tread_optimizer_is_training(trainer->options.optimizer);
+    TREAD_TRY(set_optimizer(trainer, false));
+    evaluation_mode before = enter(trainer);
     tread_status status = add_all(trainer, chosen, &sums);
-    tread_status left = leave(trainer, before);
+    leave(trainer, before);
+    tread_status left = set_optimizer(trainer, training);
     tread_status back = tread_batches_start(chosen, epoch);
     TREAD_TRY(status);
     TREAD_TRY(left);
@@ -93,10 +96,8 @@ tread_status tread_trainer_evaluate(tread_trainer *trainer, tread_batches *batch
 
 tread_status tread_trainer_evaluate_sample(tread_trainer *trainer, const tread_batch *batch) {
     tread_tensor *output = NULL, *loss = NULL;
-    evaluation_mode before;
-    TREAD_TRY(enter(trainer, &before));
+    evaluation_mode before = enter(trainer);
     tread_status status = tread_trainer_forward(trainer, trainer->evaluation_tape, batch, &output, &loss);
-    tread_status left = leave(trainer, before);
-    TREAD_TRY(status);
-    return left;
+    leave(trainer, before);
+    return status;
 }

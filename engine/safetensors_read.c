@@ -1,13 +1,11 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/memory.h"
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/file_system.h"
 #include "engine/safetensors.h"
 
 typedef unsigned long long ull;
@@ -17,9 +15,7 @@ typedef unsigned long long ull;
 static tread_status read_at(const tread_safetensors *file, uint64_t offset, void *to, size_t n) {
     char *bytes = to;
     while (n > 0) {
-        ssize_t got = pread(file->fd, bytes, n < (1u << 30) ? n : 1u << 30, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
+        ssize_t got = tread_fs_pread(file->fd, bytes, n, (off_t)offset);
         if (got < 0)
             return tread_fail(TREAD_ERROR_IO, "%s: cannot read: %s", file->path, strerror(errno));
         if (got == 0)
@@ -73,7 +69,7 @@ static tread_status read_header(tread_safetensors *file) {
     struct stat status;
     uint8_t bytes[8];
     uint64_t length = 0;
-    if (fstat(file->fd, &status) != 0)
+    if (tread_fs_fstat(file->fd, &status) != 0)
         return tread_fail(TREAD_ERROR_IO, "%s: cannot stat: %s", file->path, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return tread_fail(TREAD_ERROR_IO, "%s: is not a regular file", file->path);
@@ -253,7 +249,7 @@ static tread_status parse_entries(tread_safetensors *file) {
 }
 
 tread_status tread_safetensors_open(tread_safetensors *file, const char *path) {
-    *file = (tread_safetensors){.path = path, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    *file = (tread_safetensors){.path = path, .fd = tread_fs_open(path, O_RDONLY | O_CLOEXEC, 0)};
     if (file->fd < 0)
         return tread_fail(TREAD_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
     tread_status status = read_header(file);
@@ -266,7 +262,7 @@ tread_status tread_safetensors_open(tread_safetensors *file, const char *path) {
 
 void tread_safetensors_close(tread_safetensors *file) {
     if (file->fd >= 0)
-        close(file->fd);
+        tread_fs_close(file->fd);
     json_decref(file->header);
     json_decref(file->tree);
     tread_free(file->entries);

@@ -43,7 +43,7 @@ static tread_status check_sets(const tread_trainer_options *options) {
         return tread_fail(TREAD_ERROR_ARGUMENT, "trainer: train has %lld features a sample, test %lld",
                           (long long)train->features, (long long)test->features);
     const tread_dataset *any = train != NULL ? train : test;
-    if (any != NULL && any->y == NULL && options->loss == NULL && options->closure == NULL)
+    if (any != NULL && any->y_rank == 0 && options->loss == NULL && options->closure == NULL)
         return tread_fail(TREAD_ERROR_ARGUMENT,
                           "trainer: the data set has neither labels nor targets, and no loss is given");
     return TREAD_OK;

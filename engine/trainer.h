@@ -13,9 +13,10 @@ typedef struct tread_trainer_progress {
     int64_t steps, samples; /* since the beginning */
     double loss_sum;        /* of the epoch: loss times samples, over its steps */
     int64_t loss_samples;
-    double lr;            /* used in the last step */
-    double train_seconds; /* of the epoch, in steps */
-    double seconds;       /* of earlier runs */
+    int64_t closure_calls; /* of the epoch */
+    double lr;             /* used in the last step */
+    double train_seconds;  /* of the epoch, in steps */
+    double seconds;        /* of earlier runs */
 } tread_trainer_progress;
 
 struct tread_trainer {
@@ -33,10 +34,11 @@ struct tread_trainer {
     bool planned, running;
     double started;     /* clock of the run under way */
     bool callback_stop; /* a callback of this run said stop */
-    bool not_finite;    /* this run met a loss that is not finite */
+    bool not_finite;    /* this run failed with TREAD_ERROR_NUMERIC */
     atomic_int stop_requested;
 
     tread_batch batch;     /* of the step under way */
+    tread_rng step_rng;    /* of the tape, when it began */
     int64_t closure_calls; /* in the step under way */
 };
 

@@ -76,6 +76,7 @@ static tread_status finish_epoch(tread_trainer *trainer) {
     tread_trainer_progress *progress = &trainer->progress;
     tread_epoch_metrics metrics = {.epoch = progress->epoch + 1,
                                    .steps = progress->steps,
+                                   .closure_calls = progress->closure_calls,
                                    .train_loss = progress->loss_sum / (double)progress->loss_samples,
                                    .test_loss = NAN,
                                    .test_accuracy = NAN,
@@ -89,6 +90,7 @@ static tread_status finish_epoch(tread_trainer *trainer) {
     progress->epoch++;
     progress->step_in_epoch = 0;
     progress->loss_sum = 0;
+    progress->closure_calls = 0;
     progress->loss_samples = 0;
     progress->train_seconds = 0;
     trainer->history[trainer->result.n_history++] = metrics;
@@ -124,6 +126,7 @@ static tread_status train_epoch(tread_trainer *trainer) {
 }
 
 static tread_status train(tread_trainer *trainer) {
+    TREAD_TRY(tread_optimizer_set_training(trainer->options.optimizer, true));
     if (!trainer->planned) {
         TREAD_TRY(reserve_history(trainer));
         TREAD_TRY(tread_trainer_plan(trainer));

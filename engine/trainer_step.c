@@ -41,10 +41,9 @@ tread_status tread_trainer_loss_value(const tread_tensor *loss, double *ret_valu
     return tread_tensor_item(loss, ret_value);
 }
 
-static tread_status check_finite(tread_trainer *trainer, const tread_batch *batch, double loss) {
+static tread_status check_finite(const tread_trainer *trainer, const tread_batch *batch, double loss) {
     if (isfinite(loss))
         return TREAD_OK;
-    trainer->not_finite = true;
     return tread_fail(TREAD_ERROR_NUMERIC, "epoch %lld of %lld, batch %lld of %lld: the loss is %g",
                       (long long)trainer->progress.epoch + 1, (long long)trainer->options.epochs,
                       (long long)batch->index + 1, (long long)tread_batches_count(trainer->options.train),
@@ -71,12 +70,10 @@ tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *ba
 }
 
 /* Groups that have no clip_grad_max_norm are left alone; the others' factor is applied by the optimizer's own pass. */
-static tread_status clip(tread_trainer *trainer) {
+static tread_status clip(const tread_trainer *trainer) {
     tread_clip_options fused = tread_clip_defaults();
     fused.fused = true;
-    tread_status status = tread_optimizer_clip_grad(trainer->options.optimizer, &fused, NULL);
-    trainer->not_finite |= status == TREAD_ERROR_NUMERIC;
-    return status;
+    return tread_optimizer_clip_grad(trainer->options.optimizer, &fused, NULL);
 }
 
 /* What the optimizer calls, as often as it needs. */
@@ -85,6 +82,7 @@ static tread_status evaluate_closure(void *data, double *ret_loss) {
     const tread_trainer_options *o = &trainer->options;
     double loss = NAN;
     trainer->closure_calls++;
+    tread_tape_set_rng(trainer->tape, trainer->step_rng); /* a line search needs one function, random parts and all */
     if (o->closure == NULL)
         TREAD_TRY(tread_trainer_closure(trainer, &trainer->batch, &loss));
     else
@@ -102,17 +100,19 @@ tread_status tread_trainer_step(tread_trainer *trainer) {
     tread_trainer_progress *progress = &trainer->progress;
     tread_closure step = {.evaluate = evaluate_closure, .data = trainer};
     double lr = tread_optimizer_lr(o->optimizer, 0);
-    tread_rng before = tread_tape_rng(trainer->tape);
+    trainer->step_rng = tread_tape_rng(trainer->tape);
     trainer->closure_calls = 0;
     tread_status status = tread_optimizer_step(o->optimizer, &step);
     if (status != TREAD_OK) {
-        tread_tape_set_rng(trainer->tape, before); /* so that the step can be done again */
+        tread_tape_set_rng(trainer->tape, trainer->step_rng); /* so that the step can be done again */
+        trainer->not_finite |= status == TREAD_ERROR_NUMERIC;
         return status;
     }
     progress->lr = lr;
     progress->loss_sum += step.loss * (double)trainer->batch.count;
     progress->loss_samples += trainer->batch.count;
     progress->samples += trainer->batch.count;
+    progress->closure_calls += trainer->closure_calls;
     progress->steps++;
     progress->step_in_epoch++;
     trainer->result.steps = progress->steps;
@@ -127,6 +127,7 @@ tread_status tread_trainer_step(tread_trainer *trainer) {
                                           .step_in_epoch = progress->step_in_epoch,
                                           .steps_per_epoch = tread_batches_count(o->train),
                                           .samples = trainer->batch.count,
+                                          .closure_calls = trainer->closure_calls,
                                           .loss = step.loss,
                                           .lr = lr,
                                           .seconds = tread_trainer_seconds(trainer)};
@@ -144,6 +145,8 @@ static tread_status plan_training(tread_trainer *trainer) {
     for (int last = 0; last < 2 && status == TREAD_OK; last++)
         if (tread_batches_sample(trainer->options.train, last == 1, &batch))
             status = tread_trainer_closure(trainer, &batch, &loss);
+        else
+            status = tread_batches_status(trainer->options.train);
     tread_tape_set_rng(trainer->tape, before);
     clear_gradients(trainer);
     return status;
@@ -159,5 +162,7 @@ tread_status tread_trainer_plan(tread_trainer *trainer) {
     for (int last = 0; last < 2; last++)
         if (tread_batches_sample(o->test, last == 1, &batch))
             TREAD_TRY(tread_trainer_evaluate_sample(trainer, &batch));
+        else
+            TREAD_TRY(tread_batches_status(o->test));
     return TREAD_OK;
 }

@@ -11,8 +11,14 @@
  *
  * One step takes a batch and hands the optimizer a closure that computes the loss and the gradients anew whenever it is
  * called: zero_grad, reset of the tape, forward, loss, backward; then the gradients of groups with a clip_grad_max_norm
- * are clipped (not after a closure of the caller's, which does as it likes). Everything named in the options belongs to
- * the caller and must outlive the trainer. */
+ * are clipped (not after a closure of the caller's, which does as it likes). All calls within a step draw the same
+ * random numbers (dropout), so that an optimizer that calls it again sees one function. Everything named in the options
+ * belongs to the caller and must outlive the trainer.
+ *
+ * Evaluations see the weights that are for use: with Schedule-Free optimizers the averaged ones. Callbacks, and the end
+ * of a run, see those of training, so that the next run goes on from there. Whoever saves or uses the weights of
+ * such an optimizer calls tread_optimizer_set_training(optimizer, false) before; a run, and an evaluation, find the
+ * mode that they need by themselves. */
 #ifndef TREAD_TRAINER_H
 #define TREAD_TRAINER_H
 
@@ -30,13 +36,13 @@ typedef struct tread_trainer tread_trainer;
 /* --- What can be seen of a run --- */
 
 typedef enum tread_stop_reason {
-    TREAD_STOP_NONE = 0,      /* has not run, or is running */
-    TREAD_STOP_EPOCHS = 1,    /* all epochs are done */
-    TREAD_STOP_CALLBACK = 2,  /* a callback said stop */
-    TREAD_STOP_REQUESTED = 3, /* tread_trainer_request_stop */
-    TREAD_STOP_NOT_FINITE =
-        4, /* loss, or gradient norm to clip, NaN or infinite; the run failed with TREAD_ERROR_NUMERIC */
-    TREAD_STOP_FAILED = 5, /* the run failed with another error */
+    TREAD_STOP_NONE = 0,       /* has not run, or is running */
+    TREAD_STOP_EPOCHS = 1,     /* all epochs are done */
+    TREAD_STOP_CALLBACK = 2,   /* a callback said stop */
+    TREAD_STOP_REQUESTED = 3,  /* tread_trainer_request_stop */
+    TREAD_STOP_NOT_FINITE = 4, /* a step's first loss, its gradient norm to clip, or what else its optimizer cannot do
+                                  without, is NaN or infinite; the run failed with TREAD_ERROR_NUMERIC */
+    TREAD_STOP_FAILED = 5,     /* the run failed with another error */
 } tread_stop_reason;
 /* "all epochs done"; static. */
 TREAD_API const char *tread_stop_reason_string(tread_stop_reason reason);
@@ -47,10 +53,11 @@ typedef struct tread_step_info {
     int64_t step;          /* optimizer steps done since the run began, this one included */
     int64_t step_in_epoch; /* the same in this epoch */
     int64_t steps_per_epoch;
-    int64_t samples; /* of this batch */
-    double loss;     /* of this batch, before the step */
-    double lr;       /* used in this step, of the first group */
-    double seconds;  /* since the run began */
+    int64_t samples;       /* of this batch */
+    int64_t closure_calls; /* evaluations of the model in this step: 1, more with lbfgs */
+    double loss;           /* of this batch, before the step */
+    double lr;             /* used in this step, of the first group */
+    double seconds;        /* since the run began */
 } tread_step_info;
 
 typedef struct tread_evaluation {
@@ -64,6 +71,7 @@ typedef struct tread_evaluation {
 typedef struct tread_epoch_metrics {
     int64_t epoch;             /* epochs done: 1, 2, ... */
     int64_t steps;             /* optimizer steps since the run began */
+    int64_t closure_calls;     /* evaluations of the model in the epoch's steps */
     double train_loss;         /* mean over the samples of the epoch, each at its own step */
     double test_loss;          /* NaN where this epoch was not evaluated */
     double test_accuracy;      /* options.metric; NaN likewise */
@@ -173,8 +181,8 @@ TREAD_API void tread_trainer_request_stop(tread_trainer *trainer);
  */
 TREAD_API tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *batch, double *ret_loss);
 
-/* Goes once through batches without gradients and in the model's evaluation mode (put back afterwards). batches NULL
- * means options.test. The batches end at the start of the epoch they were in. */
+/* Goes once through batches without gradients and in the evaluation mode of model and optimizer (both put back
+ * afterwards). batches NULL means options.test. The batches end at the start of the epoch they were in. */
 TREAD_API tread_status tread_trainer_evaluate(tread_trainer *trainer, tread_batches *batches,
                                               tread_evaluation *ret_evaluation);
 
