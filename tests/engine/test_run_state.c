@@ -17,7 +17,7 @@ static const char *const scheduler_specs[] = {
     "exponential_lr:gamma=0.9",
     "cosine_annealing_lr:T_max=5",
     "cosine_decay_lr:decay_steps=7,alpha=0.1",
-    "polynomial_lr:total_iters=6,power=2",
+    "polynomial_lr:steps=6,power=2",
     "reduce_lr_on_plateau:patience=1,factor=0.5",
     "constant_lr:factor=0.5,total_iters=3",
     "linear_lr:start_factor=0.3,total_iters=4",
@@ -26,7 +26,7 @@ static const char *const scheduler_specs[] = {
     "chained_scheduler:schedulers=[constant_lr:total_iters=2]/[exponential_lr:gamma=0.5]",
     "cosine_annealing_warm_restarts:T_0=3",
     "one_cycle_lr:max_lr=0.5,total_steps=12",
-    "cyclic_lr:base_lr=0.01,max_lr=0.1,step_size_up=2",
+    "cyclic_lr:max_lr=0.1,step_size_up=2",
     "warmup_stable_decay_lr:warmup_steps=2,stable_steps=3,decay_steps=4",
 };
 /* These take a function of the program's. */
@@ -52,7 +52,7 @@ typedef struct run {
 } run;
 
 static void run_start(run *r, const char *optimizer, const char *scheduler, uint64_t seed) {
-    *r = (run){.p = params_make(3, sizes), .rng = tread_rng_create(seed, UINT64_MAX - seed)};
+    *r = (run){.p = params_make_for(optimizer, 3, sizes), .rng = tread_rng_create(seed, UINT64_MAX - seed)};
     r->named = (tread_named_rng){"dropout", &r->rng};
     r->parts = tread_run_parts_defaults();
     r->parts.parameters = params_list(&r->p);
@@ -142,6 +142,67 @@ START_TEST(every_optimizer_goes_on) {
         for (int64_t stop = 0; stop < 6; stop += stop == 0 ? 1 : 2)
             resume(battery_specs[s], NULL, stop);
     test_folder_remove();
+}
+END_TEST
+
+/* L-BFGS, whose steps evaluate a closure and whose state is a history of vectors. */
+static tread_status bowl(void *data, double *ret_loss) {
+    params *p = data;
+    params_set_grads(p, 0, 0);
+    *ret_loss = 0;
+    for (size_t i = 0; i < p->count; i++)
+        for (int64_t e = 0; e < p->items[i]->tensor.count; e++) {
+            float x = param_data(p, i)[e];
+            ((float *)p->items[i]->tensor.grad->data)[e] = x * x * x + x * (float)(e % 3) - 0.25f;
+            *ret_loss += x * x * x * x / 4 + x * x * (float)(e % 3) / 2 - 0.25f * x;
+        }
+    return TREAD_OK;
+}
+
+START_TEST(lbfgs_goes_on) {
+    test_folder_create();
+    for (int stop = 0; stop < 5; stop++) {
+        params a = params_make(3, sizes), b = params_make(3, sizes);
+        tread_run_parts x = tread_run_parts_defaults(), y = tread_run_parts_defaults();
+        tread_closure at_a = {.evaluate = bowl, .data = &a}, at_b = {.evaluate = bowl, .data = &b};
+        const char *spec = "lbfgs:line_search=strong_wolfe,history_size=3,max_iter=2";
+        x.parameters = params_list(&a);
+        y.parameters = params_list(&b);
+        x.optimizer = tread_optimizer_from_spec(NULL, x.parameters, spec);
+        y.optimizer = tread_optimizer_from_spec(NULL, y.parameters, spec);
+        for (int i = 0; i < stop; i++)
+            ck_assert_ok(tread_optimizer_step(x.optimizer, &at_a));
+        ck_assert_ok(tread_optimizer_step(y.optimizer, &at_b));
+        tread_state *state = tread_run_state(&x), *loaded;
+        ck_assert_ok(tread_checkpoint_save(test_path("c"), state));
+        ck_assert_ok(tread_checkpoint_load(test_path("c"), &loaded));
+        check_same(state, loaded, spec);
+        ck_assert_ok(tread_run_load(&y, loaded));
+        for (int i = 0; i < 4; i++) {
+            ck_assert_ok(tread_optimizer_step(x.optimizer, &at_a));
+            ck_assert_ok(tread_optimizer_step(y.optimizer, &at_b));
+            ck_assert(params_equal(&a, &b));
+        }
+        tread_state_destroy(state);
+        tread_state_destroy(loaded);
+        tread_optimizer_destroy(x.optimizer);
+        tread_optimizer_destroy(y.optimizer);
+        params_destroy(&a);
+        params_destroy(&b);
+    }
+    test_folder_remove();
+}
+END_TEST
+
+/* The lists above leave nothing out. */
+START_TEST(every_registered_optimizer_is_tried) {
+    for (size_t type = 0; type < tread_optimizer_type_count(); type++) {
+        const char *name = tread_optimizer_type_name(type);
+        bool tried = strcmp(name, "lbfgs") == 0;
+        for (int s = 0; battery_specs[s] != NULL; s++)
+            tried |= strncmp(battery_specs[s], name, strlen(name)) == 0 && strchr(":", battery_specs[s][strlen(name)]);
+        ck_assert_msg(tried, "%s", name);
+    }
 }
 END_TEST
 
@@ -293,5 +354,6 @@ START_TEST(failing_allocations_change_nothing) {
 }
 END_TEST
 
-TEST_MAIN("run_state", every_optimizer_goes_on, every_scheduler_goes_on, what_does_not_fit_changes_nothing,
-          models_are_compared_by_name_shape_and_type, parts_that_are_wrong, failing_allocations_change_nothing)
+TEST_MAIN("run_state", every_optimizer_goes_on, lbfgs_goes_on, every_registered_optimizer_is_tried,
+          every_scheduler_goes_on, what_does_not_fit_changes_nothing, models_are_compared_by_name_shape_and_type,
+          parts_that_are_wrong, failing_allocations_change_nothing)
