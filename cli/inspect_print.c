@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/inspect.h"
@@ -52,6 +53,16 @@ static void print_tensors(const cli_inspection *inspection) {
     }
 }
 
+/* As few digits as give the same number back. */
+static void print_real(const char *path, double value) {
+    char text[40];
+    int digits = 1;
+    do
+        snprintf(text, sizeof text, "%.*g", digits, value);
+    while (strtod(text, NULL) != value && digits++ < 17);
+    printf("%s = %s\n", path, text);
+}
+
 /* Numbers and strings by their dotted names; tensors are in the table. */
 static void print_tree(json_t *node, const char *path) {
     char below[CLI_PRINTABLE], printable[CLI_PRINTABLE];
@@ -67,7 +78,7 @@ static void print_tree(json_t *node, const char *path) {
         print_tree(part, below);
     }
     if (json_is_real(node))
-        printf("%s = %.17g\n", path, json_real_value(node));
+        print_real(path, json_real_value(node));
     else if (json_is_integer(node))
         printf("%s = %" JSON_INTEGER_FORMAT "\n", path, json_integer_value(node));
     else if (json_is_string(node))
