@@ -279,6 +279,30 @@ START_TEST(models_are_compared_by_name_shape_and_type) {
 }
 END_TEST
 
+START_TEST(a_long_list_of_differences_is_cut) {
+    enum { n = 200 };
+    static tread_parameter *many[n];
+    for (int i = 0; i < n; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "a.rather.long.name.of.a.parameter.%d", i);
+        many[i] = tread_parameter_create(name, 1, (int64_t[]){1});
+    }
+    tread_run_parts parts = tread_run_parts_defaults();
+    parts.parameters = (tread_parameter_list){many, 1};
+    tread_state *state = tread_run_state(&parts);
+    parts.parameters.count = n;
+    ck_assert_fails(tread_run_load(&parts, state), TREAD_ERROR_FORMAT, " (cut; tread_state_diff has all)");
+    tread_state *own = tread_run_state(&parts);
+    size_t n_differences = 0;
+    ck_assert_ok(tread_state_diff(state, own, NULL, NULL, &n_differences));
+    ck_assert_uint_eq(n_differences, n - 1);
+    tread_state_destroy(own);
+    tread_state_destroy(state);
+    for (int i = 0; i < n; i++)
+        tread_parameter_destroy(many[i]);
+}
+END_TEST
+
 START_TEST(parts_that_are_wrong) {
     run a, b;
     run_start(&a, "sgd", "step_lr:step_size=2", 3);
@@ -356,4 +380,4 @@ END_TEST
 
 TEST_MAIN("run_state", every_optimizer_goes_on, lbfgs_goes_on, every_registered_optimizer_is_tried,
           every_scheduler_goes_on, what_does_not_fit_changes_nothing, models_are_compared_by_name_shape_and_type,
-          parts_that_are_wrong, failing_allocations_change_nothing)
+          a_long_list_of_differences_is_cut, parts_that_are_wrong, failing_allocations_change_nothing)
