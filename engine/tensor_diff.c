@@ -9,7 +9,7 @@
 #include "engine/diff.h"
 #include "engine/tensor_file.h"
 
-#define CHUNK ((size_t)1 << 20) /* bytes of a file looked at together; a multiple of every element's size */
+#define CHUNK ((size_t)1 << 18) /* bytes of a file looked at together; a multiple of every element's size */
 
 static void hand_on(tread_diff *diff, const tread_difference *difference) {
     diff->n++;
