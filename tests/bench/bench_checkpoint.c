@@ -38,7 +38,9 @@ static void must(bool good, const char *what) {
 }
 
 typedef struct training {
-    tread_dataset *set;
+    float *x;
+    int32_t *y;
+    tread_dataset *set; /* of x and y */
     tread_batches *batches;
     tread_module *model;
     tread_optimizer *optimizer;
@@ -55,19 +57,17 @@ static tread_action count_steps(void *data, tread_trainer *trainer, const tread_
     return tread_clock_seconds() >= t->stop_at ? TREAD_STOP : TREAD_CONTINUE;
 }
 
-static tread_dataset *create_set(void) {
+static void create_set(training *t) {
     enum { N = 8192, FEATURES = 784, CLASSES = 10 };
-    float *x = malloc(sizeof *x * N * FEATURES);
-    int32_t *y = malloc(sizeof *y * N);
-    must(x != NULL && y != NULL, "memory");
+    t->x = malloc(sizeof *t->x * N * FEATURES);
+    t->y = malloc(sizeof *t->y * N);
+    must(t->x != NULL && t->y != NULL, "memory");
     for (int i = 0; i < N * FEATURES; i++)
-        x[i] = (float)((unsigned)i * 2654435761u >> 24) / 256;
+        t->x[i] = (float)((unsigned)i * 2654435761u >> 24) / 256;
     for (int i = 0; i < N; i++)
-        y[i] = i % CLASSES;
-    tread_dataset *set = tread_dataset_from_labels(N, FEATURES, x, CLASSES, y);
-    free(x);
-    free(y);
-    return set;
+        t->y[i] = i % CLASSES;
+    t->set = tread_dataset_from_labels(N, FEATURES, t->x, CLASSES, t->y);
+    must(t->set != NULL, "data");
 }
 
 static void create_training(training *t, tread_context *context) {
@@ -81,8 +81,7 @@ static void create_training(training *t, tread_context *context) {
     mo.hidden = hidden;
     mo.n_hidden = 2;
     mo.n_outputs = 10;
-    t->set = create_set();
-    must(t->set != NULL, "data");
+    create_set(t);
     t->batches = tread_batches_create(context, t->set, &bo);
     t->model = tread_mlp(context, &mo);
     must(t->batches != NULL && t->model != NULL, "model");
@@ -104,6 +103,8 @@ static void destroy_training(training *t) {
     tread_module_destroy(t->model);
     tread_batches_destroy(t->batches);
     tread_dataset_destroy(t->set);
+    free(t->x);
+    free(t->y);
 }
 
 static void save(const training *t, tread_checkpoint_series *series, int64_t *step) {
