@@ -157,7 +157,8 @@ static const cli_option *find(const cli_command *command, const char *name, size
 }
 
 bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_options, int *ret_exit) {
-    bool given[MAX_OPTIONS] = {false}, operand_given = !command->has_operand;
+    bool given[MAX_OPTIONS] = {false};
+    size_t n_operands = 0;
     *ret_exit = CLI_USAGE;
     for (size_t i = 0; i < command->n_options; i++)
         if (command->options[i].initial != NULL &&
@@ -170,9 +171,8 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
             *ret_exit = CLI_DONE;
             return false;
         }
-        if (argument[0] != '-' && !operand_given) {
-            operand_given = true;
-            *(const char **)((char *)ret_options + command->operand_offset) = argument;
+        if (argument[0] != '-' && n_operands < command->n_operands) {
+            ((const char **)(void *)((char *)ret_options + command->operand_offset))[n_operands++] = argument;
             continue;
         }
         if (strncmp(argument, "--", 2) != 0)

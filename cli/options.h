@@ -56,8 +56,8 @@ typedef struct cli_command {
     const char *usage;   /* what stands behind the name */
     const char *doc;     /* paragraphs of its help, before the options; may be NULL */
     int (*run)(const struct cli_command *command, int argc, char **argv); /* a cli_exit; argv[0] is the name */
-    bool has_operand;      /* one argument may stand without a name: const char * */
-    size_t operand_offset; /* into the subcommand's options */
+    size_t n_operands;     /* so many arguments may stand without a name: const char *, one behind the other */
+    size_t operand_offset; /* of the first, into the subcommand's options */
     const cli_option *options;
     size_t n_options;
     void (*more_help)(void); /* what follows the options in help; may be NULL */

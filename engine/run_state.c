@@ -293,7 +293,8 @@ static tread_status load(loading *l, const tread_state *root) {
     if (status == TREAD_OK && l->report.n_parts == 0)
         return TREAD_OK;
     if (status == TREAD_OK)
-        status = tread_fail(TREAD_ERROR_FORMAT, "the state does not fit the run: %s", l->report.text);
+        status = tread_fail(TREAD_ERROR_FORMAT, "the state does not fit the run: %s%s", l->report.text,
+                            l->report.length + 1 < sizeof l->report.text ? "" : " (cut; tread_state_diff has all)");
     char sentence[4096];
     snprintf(sentence, sizeof sentence, "%s", tread_last_error());
     tread_status undone = put_back(l);
