@@ -47,6 +47,16 @@ static bool read_integer(const char *text, int64_t low, int64_t high, const char
     return true;
 }
 
+/* A decimal number in low..high. */
+static bool read_real(const char *text, double low, double high, double *ret_value) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= low && value <= high))
+        return false;
+    *ret_value = value;
+    return true;
+}
+
 static bool read_sizes(const char *text, int64_t low, int64_t high, cli_sizes *ret_sizes) {
     cli_sizes sizes = {.count = 0};
     if (strcmp(text, "none") != 0)
@@ -91,6 +101,12 @@ static bool store(const cli_command *command, const cli_option *option, const ch
         if (!read_integer(text, option->low, option->high, "", target, &end))
             return cli_misuse(command, "--%s: %s is not a whole number from %" PRId64 " to %" PRId64, option->name,
                               text, option->low, option->high),
+                   false;
+        return true;
+    case CLI_REAL:
+        if (!read_real(text, option->low_real, option->high_real, target))
+            return cli_misuse(command, "--%s: %s is not a number from %g to %g", option->name, text, option->low_real,
+                              option->high_real),
                    false;
         return true;
     case CLI_SIZES:
