@@ -91,11 +91,11 @@ static void judge(const tread_trainer *trainer, double value, double target, tre
     const tread_trainer_options *o = &trainer->options;
     const double best = trainer->progress.best, delta = o->min_delta;
     const bool higher = higher_is_better(trainer, o->monitor == TREAD_MONITOR_METRIC);
-    *ret_verdict = (tread_verdict){
-        .judged = true,
-        .value = value,
-        .target = target,
-        .best = isfinite(value) && (isnan(best) || (higher ? value > best + delta : value < best - delta))};
+    *ret_verdict = (tread_verdict){.judged = true,
+                                   .value = value,
+                                   .target = target,
+                                   .best = isfinite(value) &&
+                                           (isnan(best) || (higher ? value > best + delta : value < best - delta))};
 }
 
 /* Runs judged with the weights for use, which the best ones are copied from. */
@@ -155,8 +155,8 @@ void tread_trainer_take_verdict(tread_trainer *trainer, const tread_verdict *ver
     tread_trainer_progress *progress = &trainer->progress;
     if (!verdict->judged)
         return;
-    const bool higher = trainer->options.test != NULL &&
-                        metric_of(trainer, trainer->options.test) != NULL && higher_is_better(trainer, true);
+    const bool higher = trainer->options.test != NULL && metric_of(trainer, trainer->options.test) != NULL &&
+                        higher_is_better(trainer, true);
     if (isnan(progress->target_best) ||
         (higher ? verdict->target > progress->target_best : verdict->target < progress->target_best))
         progress->target_best = verdict->target;
@@ -202,11 +202,8 @@ bool tread_trainer_evaluates(const tread_trainer *trainer, int64_t epochs_done) 
 
 static tread_status evaluate_with_callbacks(tread_trainer *trainer, int64_t epochs_done,
                                             tread_evaluation *ret_evaluation, tread_verdict *ret_verdict) {
-    const tread_evaluation nothing = {.epoch = epochs_done,
-                                      .loss = NAN,
-                                      .metric = NAN,
-                                      .seconds = NAN,
-                                      .step = trainer->progress.steps};
+    const tread_evaluation nothing = {
+        .epoch = epochs_done, .loss = NAN, .metric = NAN, .seconds = NAN, .step = trainer->progress.steps};
     *ret_evaluation = nothing;
     TREAD_TRAINER_CALL(trainer, on_evaluation_begin, &nothing);
     if (trainer->callback_skip)

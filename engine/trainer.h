@@ -16,12 +16,12 @@ typedef struct tread_trainer_progress {
     int64_t closure_calls; /* of the epoch */
     double lr;             /* used in the last step */
     int64_t skipped, skipped_in_row;
-    int64_t evaluated_step; /* the last one that an evaluation by steps was made at */
-    double best;            /* monitored value of the best evaluation; NaN: none yet */
+    int64_t evaluated_step;                      /* the last one that an evaluation by steps was made at */
+    double best;                                 /* monitored value of the best evaluation; NaN: none yet */
     int64_t best_step, best_epoch, n_not_better; /* as in the result */
     double target_best;                          /* the best that options.target has been compared with; NaN: none */
-    double train_seconds; /* of the epoch, in steps */
-    double seconds;       /* of earlier runs */
+    double train_seconds;                        /* of the epoch, in steps */
+    double seconds;                              /* of earlier runs */
 } tread_trainer_progress;
 
 /* When states were saved. */

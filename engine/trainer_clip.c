@@ -14,7 +14,8 @@ static const char *place_text(char *buffer, size_t size, bool found, const tread
         snprintf(buffer, size, "; the first operation whose output is not finite is %s (%zu of %zu)", place->op,
                  place->index + 1, place->length);
     else if (found)
-        snprintf(buffer, size, "; the first operation whose backward gives such values is %s (%zu of %zu), at its input %d",
+        snprintf(buffer, size,
+                 "; the first operation whose backward gives such values is %s (%zu of %zu), at its input %d",
                  place->op, place->index + 1, place->length, place->input);
     return buffer;
 }

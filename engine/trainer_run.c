@@ -53,9 +53,8 @@ tread_status tread_trainer_reserve_history(tread_trainer *trainer, int64_t n) {
                                                               : FIRST_HISTORY;
     grown = grown > n ? grown : n + 1;
     size_t size = sizeof *trainer->history;
-    tread_epoch_metrics *history =
-        tread_realloc(trainer->history, (size_t)trainer->result.n_history * size, (size_t)grown * size,
-                      "history of a run");
+    tread_epoch_metrics *history = tread_realloc(trainer->history, (size_t)trainer->result.n_history * size,
+                                                 (size_t)grown * size, "history of a run");
     if (history == NULL)
         return TREAD_ERROR_MEMORY;
     trainer->history = history;

@@ -56,8 +56,7 @@ tread_status tread_trainer_save_if_due(tread_trainer *trainer, bool at_epoch) {
         return TREAD_OK;
     const bool steps = o->checkpoint_every_steps > 0 && progress->steps % o->checkpoint_every_steps == 0 &&
                        progress->steps > trainer->saves.step && progress->steps > 0;
-    const bool epochs =
-        at_epoch && o->checkpoint_every_epochs > 0 && progress->epoch % o->checkpoint_every_epochs == 0;
+    const bool epochs = at_epoch && o->checkpoint_every_epochs > 0 && progress->epoch % o->checkpoint_every_epochs == 0;
     const bool seconds = o->checkpoint_every_seconds > 0 &&
                          tread_clock_seconds() - trainer->saves.seconds >= o->checkpoint_every_seconds;
     const bool best = o->checkpoint_best && trainer->saves.wanted;

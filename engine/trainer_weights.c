@@ -57,8 +57,7 @@ TREAD_KERNEL_BODY void average_body(const float *restrict x, int64_t n, float ke
     for (int64_t i = 0; i < n; i++)
         average[i] = keep * average[i] + take * x[i];
 }
-TREAD_KERNEL(average, (const float *x, int64_t n, float keep, float take, float *average),
-             (x, n, keep, take, average))
+TREAD_KERNEL(average, (const float *x, int64_t n, float keep, float take, float *average), (x, n, keep, take, average))
 
 typedef struct average_job {
     const float *x;
