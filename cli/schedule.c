@@ -1,5 +1,6 @@
 /* tread schedule: shows the curve of a scheduler. */
 #include <errno.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,8 @@ static const cli_option options_table[] = {
      .doc = "the optimizer's lr, which the scheduler starts from",
      .kind = CLI_REAL,
      .offset = offsetof(schedule_options, base_lr),
-     .low = 0},
+     .low_real = 0,
+     .high_real = DBL_MAX},
     {.name = "steps",
      .value = "N",
      .doc = "steps to show, from 0 to N - 1 [100, or as many as\n--metrics gives]",

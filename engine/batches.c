@@ -136,6 +136,11 @@ void tread_batches_position(const tread_batches *batches, int64_t *ret_epoch, in
     *ret_index = batches->index;
 }
 
+uint64_t tread_batches_seed(const tread_batches *batches, bool *ret_shuffle) {
+    *ret_shuffle = batches->maker.shuffle;
+    return batches->maker.seed;
+}
+
 int64_t tread_batches_count(const tread_batches *batches) { return batches != NULL ? batches->maker.count : 0; }
 int64_t tread_batches_samples(const tread_batches *batches) {
     if (batches == NULL)

@@ -11,6 +11,9 @@ void tread_sampler_order(uint64_t seed, int64_t epoch, bool shuffle, int32_t *re
  * set. The position stays. False where there is no batch of that size, or with tread_batches_status. */
 bool tread_batches_sample(tread_batches *batches, bool last, tread_batch *ret_batch);
 
+/* The seed of the permutations, and whether there are any. */
+uint64_t tread_batches_seed(const tread_batches *batches, bool *ret_shuffle);
+
 /* The gather kernels; rows: count samples of features values each. */
 void tread_gather_bytes(const tread_context *context, const uint8_t *from, int64_t features, const int32_t *rows,
                         int64_t count, float scale, float shift, float *to); /* byte * scale + shift */

@@ -136,7 +136,11 @@ static tread_status take_number(const table *t, bool feature, float *ret_value, 
         return TREAD_OK;
     }
     if (!tread_decimal_parse(field->text, field->length, &value))
-        return tread_csv_field_fails(field, "\"%s\" is not a number", NULL);
+        return tread_csv_field_fails(field,
+                                     !t->has_header && t->replayed > 0 && t->samples == 0 && field->field_line == 1
+                                         ? "\"%s\" is not a number; the line is no header, as another of its fields is"
+                                         : "\"%s\" is not a number",
+                                     NULL);
     *ret_value = (float)value;
     if (!isfinite(*ret_value) && !t->options.allow_not_finite)
         return tread_csv_field_fails(field, isfinite(value) ? "\"%s\" is beyond float32" : "\"%s\" is not finite",

@@ -17,9 +17,9 @@ static tread_status fill(tread_csv_scanner *scanner) {
     scanner->begin = 0;
     scanner->end = kept;
     if (scanner->reader.open)
-        TREAD_TRY(tread_reader_read(&scanner->reader, scanner->buffer + kept, BUFFER_BYTES - kept, &got));
+        TREAD_TRY(tread_reader_read(&scanner->reader, scanner->buffer + kept, scanner->capacity - kept, &got));
     scanner->end += got;
-    scanner->at_end = scanner->end < BUFFER_BYTES;
+    scanner->at_end = scanner->end < scanner->capacity;
     scanner->buffer[scanner->end] = '\0'; /* there is room for it */
     return TREAD_OK;
 }
@@ -45,7 +45,10 @@ tread_status tread_csv_open(tread_csv_scanner *scanner, const char *path, const 
     size_t length = text != NULL ? strlen(text) : 0;
     if (length > TREAD_CSV_MAX_FIELD)
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %zu bytes are too long", name, length);
-    scanner->buffer = tread_alloc(BUFFER_BYTES + 1, "buffer of a CSV file");
+    bool plain = path != NULL && !scanner->reader.gzip; /* the whole may be smaller than the buffer, and known */
+    uint64_t whole = plain ? tread_reader_limit(&scanner->reader) : text != NULL ? length : UINT64_MAX;
+    scanner->capacity = whole < BUFFER_BYTES ? (size_t)whole + 1 : BUFFER_BYTES;
+    scanner->buffer = tread_alloc(scanner->capacity + 1, "buffer of a CSV file");
     if (scanner->buffer == NULL)
         return TREAD_ERROR_MEMORY;
     if (text != NULL)

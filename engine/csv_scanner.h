@@ -10,7 +10,7 @@ typedef struct tread_csv_scanner {
     char delimiter;
     bool stops[256]; /* the bytes at which a field without quotes cannot simply go on */
     char *buffer;    /* the file's bytes [begin, end) that are not used yet */
-    size_t begin, end;
+    size_t begin, end, capacity;
     bool at_end;  /* nothing is left to be read into the buffer */
     int64_t line; /* of the byte at begin; from 1 */
 

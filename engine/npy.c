@@ -82,6 +82,7 @@ static tread_status take_type(parser *p, tread_npy_header *header) {
                  {"<i8", TREAD_NPY_INTEGER, 8}, {"|u1", TREAD_NPY_BYTE, 1},  {"<u1", TREAD_NPY_BYTE, 1},
                  {"|b1", TREAD_NPY_BOOL, 1},    {"<b1", TREAD_NPY_BOOL, 1}};
     char text[16];
+    skip_spaces(p);
     parser before = *p;
     if (!take_string(p, text, sizeof text))
         return header_fails(p, "the type is not a short string");

@@ -5,6 +5,7 @@
 #include <tread/activation.h>
 #include <tread/bag_mode.h>
 #include <tread/checkpoint.h>
+#include <tread/checkpoint_series.h>
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>

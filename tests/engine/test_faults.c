@@ -20,7 +20,7 @@ static const int reasons[] = {EIO, ENOSPC, EINTR, FAULT_SHORT};
 /* The folder of a series of which step 1 is saved, and what must be as it was when all is over. */
 static char folder[512];
 static uint64_t blocks;
-static int descriptors, n_cases;
+static int descriptors, n_cases, n_noticed[FAULT_KINDS + 1];
 
 static tread_checkpoint_series *open_series(bool background) {
     tread_checkpoint_series_options o = tread_checkpoint_series_defaults();
@@ -145,6 +145,7 @@ static bool fault_in_save(fault_kind kind, int n, int reason, bool lasting, bool
         ck_assert_msg(status == TREAD_OK, "%s %d: %s", fault_names[kind], n, tread_last_error());
     else if (is_hard(kind))
         ck_assert_msg(status == TREAD_ERROR_IO, "%s %d was not noticed", fault_names[kind], n);
+    n_noticed[kind] += status != TREAD_OK;
     if (status != TREAD_OK)
         check_sentence(reason);
     ck_assert_ok(tread_checkpoint_series_wait(series)); /* an error is told once */
@@ -165,6 +166,9 @@ START_TEST(every_call_of_a_save) {
                             break;
     end();
     ck_assert_int_gt(n_cases, 1000);
+    for (int kind = 0; kind <= FAULT_ANY; kind++) /* a save reads nothing, and goes on without locks */
+        ck_assert_msg((n_noticed[kind] > 0) == (kind != FAULT_READ && kind != FAULT_LOCK), "%s: %d noticed",
+                      fault_names[kind], n_noticed[kind]);
 }
 END_TEST
 
