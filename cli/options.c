@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -48,10 +49,11 @@ static bool read_integer(const char *text, int64_t low, int64_t high, const char
     return true;
 }
 
-static bool read_real(const char *text, int64_t low, double *ret_value) {
+/* A decimal number in low..high. */
+static bool read_real(const char *text, double low, double high, double *ret_value) {
     char *end;
     double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value) || value < (double)low)
+    if (end == text || *end != '\0' || !isfinite(value) || value < low || value > high)
         return false;
     *ret_value = value;
     return true;
@@ -108,11 +110,15 @@ static bool store(const cli_command *command, const cli_option *option, const ch
                    false;
         return true;
     case CLI_REAL:
-        if (!read_real(text, option->low, target))
-            return cli_misuse(command, "--%s: %s is not a finite number of at least %" PRId64, option->name, text,
-                              option->low),
+        if (read_real(text, option->low_real, option->high_real, target))
+            return true;
+        if (option->high_real >= DBL_MAX)
+            return cli_misuse(command, "--%s: %s is not a finite number of at least %g", option->name, text,
+                              option->low_real),
                    false;
-        return true;
+        return cli_misuse(command, "--%s: %s is not a number from %g to %g", option->name, text, option->low_real,
+                          option->high_real),
+               false;
     case CLI_SIZES:
         if (!read_sizes(text, option->low, option->high, target))
             return cli_misuse(command,
@@ -157,7 +163,8 @@ static const cli_option *find(const cli_command *command, const char *name, size
 }
 
 bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_options, int *ret_exit) {
-    bool given[MAX_OPTIONS] = {false}, operand_given = !command->has_operand;
+    bool given[MAX_OPTIONS] = {false};
+    size_t n_operands = 0;
     *ret_exit = CLI_USAGE;
     for (size_t i = 0; i < command->n_options; i++)
         if (command->options[i].initial != NULL &&
@@ -170,9 +177,8 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
             *ret_exit = CLI_DONE;
             return false;
         }
-        if (argument[0] != '-' && !operand_given) {
-            operand_given = true;
-            *(const char **)((char *)ret_options + command->operand_offset) = argument;
+        if (argument[0] != '-' && n_operands < command->n_operands) {
+            ((const char **)(void *)((char *)ret_options + command->operand_offset))[n_operands++] = argument;
             continue;
         }
         if (strncmp(argument, "--", 2) != 0)

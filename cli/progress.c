@@ -73,7 +73,9 @@ static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epo
     clear_line(progress);
     printf("epoch %-3" PRId64 " train loss %.5f", m->epoch, cli_unsigned_nan(m->train_loss));
     if (!isnan(m->test_loss))
-        printf("  test loss %.5f  test accuracy %.2f %%", m->test_loss, 100 * m->test_accuracy);
+        printf("  test loss %.5f", m->test_loss);
+    if (!isnan(m->test_accuracy))
+        printf("  test accuracy %.2f %%", 100 * m->test_accuracy);
     if (m->closure_calls > m->steps - progress->steps) /* more than one a step */
         printf("  closure calls %" PRId64, m->closure_calls);
     printf("  lr %.3g  %.0f samples/s  %.1f s\n", m->lr, m->samples_per_second, m->seconds);

@@ -1,5 +1,6 @@
 /* tread schedule: shows the curve of a scheduler. */
 #include <errno.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,8 @@ static const cli_option options_table[] = {
      .doc = "the optimizer's lr, which the scheduler starts from",
      .kind = CLI_REAL,
      .offset = offsetof(schedule_options, base_lr),
-     .low = 0},
+     .low_real = 0,
+     .high_real = DBL_MAX},
     {.name = "steps",
      .value = "N",
      .doc = "steps to show, from 0 to N - 1 [100, or as many as\n--metrics gives]",
@@ -193,7 +195,7 @@ const cli_command cli_schedule = {
     .usage = "NAME[:key=value,...] [options]",
     .doc = "Step n has the lr that the optimizer uses after n steps of the scheduler.",
     .run = run_schedule,
-    .has_operand = true,
+    .n_operands = 1,
     .operand_offset = offsetof(schedule_options, spec),
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,

@@ -134,8 +134,8 @@ static bool prepare(training *t) {
     if (o->weights != NULL)
         CLI_TRY(cli_check_output("weights", o->weights) == TREAD_OK);
     CLI_TRY(cli_setup_open(&t->setup, &o->setup) == TREAD_OK);
-    CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.train, o->setup.batch_size, true)) != NULL);
-    CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.test, EVALUATION_BATCH, false)) != NULL);
+    CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.data.train, o->setup.batch_size, true)) != NULL);
+    CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.data.test, EVALUATION_BATCH, false)) != NULL);
     tread_parameter_list parameters = tread_module_parameters(t->setup.model);
     CLI_TRY((t->optimizer =
                  tread_optimizer_from_groups(t->setup.context, parameters, o->optimizer, &t->groups.options)) != NULL);
@@ -191,10 +191,10 @@ static const char *scheduler_text(const training *t) {
 static bool announce(training *t) {
     const train_options *o = t->options;
     const tread_context *context = t->setup.context;
-    int64_t n_train = tread_dataset_count(t->setup.train), n_test = tread_dataset_count(t->setup.test);
+    int64_t n_train = tread_dataset_count(t->setup.data.train), n_test = tread_dataset_count(t->setup.data.test);
     int threads = tread_context_threads(context);
     size_t n_groups = tread_optimizer_group_count(t->optimizer);
-    printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->setup.folder, n_train, n_test);
+    printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->setup.data.source, n_train, n_test);
     printf("model  %s: %" PRId64 " parameters\n", t->setup.description, t->setup.parameters);
     printf("plan   %s in %zu group%s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64
            ", %d thread%s (%s), %s\n",
@@ -206,7 +206,7 @@ static bool announce(training *t) {
     CLI_TRY(cli_flush_output());
     json_t *line = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event",
-        "start", "version", tread_version(), "data", t->setup.folder, "train_samples", (json_int_t)n_train,
+        "start", "version", tread_version(), "data", t->setup.data.source, "train_samples", (json_int_t)n_train,
         "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
         sizes_json(&o->setup.hidden), "activation", cli_activation_names[o->setup.activation], "parameters",
         (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "groups", groups_json(&o->groups), "split_decay",
@@ -278,10 +278,12 @@ static bool run(training *t) {
 }
 
 static int run_train(const cli_command *command, int argc, char **argv) {
-    train_options options = {.schedule_every = -1};
+    train_options options = {.schedule_every = -1, .setup.data = CLI_DATA_UNSET};
     int code;
     if (!cli_parse(command, argc, argv, &options, &code))
         return code;
+    if (!cli_data_check(command, &options.setup.data))
+        return CLI_USAGE;
     if (options.schedule_every != -1 && (options.scheduler == NULL || !has_scheduler(&options)))
         return cli_misuse(command, "--schedule-every says what --scheduler counts, and there is no --scheduler");
     if (options.log != NULL && options.weights != NULL && cli_same_file(options.log, options.weights))
@@ -308,7 +310,7 @@ static int run_train(const cli_command *command, int argc, char **argv) {
 
 const cli_command cli_train = {
     .name = "train",
-    .summary = "Trains a network on labelled images and says how well it does on the test set.",
+    .summary = "Trains a network on images or a table, and says how well it does on the test set.",
     .usage = "[options]",
     .doc =
         "Ctrl-C or SIGTERM ends the training after the step that is under way, and writes the weights; once more ends\n"

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/status.h"
+#include "engine/file_system.h"
 #include "tread_config.h"
 
 #define WANTED "train-images-idx3-ubyte"
@@ -19,7 +20,7 @@ static bool holds_data(const char *folder) {
     char path[4096];
     for (int gzip = 0; gzip < 2; gzip++) {
         int length = snprintf(path, sizeof path, "%s/" WANTED "%s", folder, gzip ? ".gz" : "");
-        if (length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0)
+        if (length > 0 && (size_t)length < sizeof path && tread_fs_access(path, F_OK) == 0)
             return true;
     }
     return false;

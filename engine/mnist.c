@@ -6,6 +6,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "engine/dataset.h"
+#include "engine/file_system.h"
 #include "engine/idx.h"
 
 /* Files of a load: images and labels of one set, or of two. */
@@ -88,7 +89,7 @@ static tread_status choose(const char *folder, const char *name, char *ret_path,
         int length = snprintf(ret_path, size, "%s/%s%s", folder, name, gzip ? ".gz" : "");
         if (length < 0 || (size_t)length >= size)
             return tread_fail(TREAD_ERROR_ARGUMENT, "data: the path of folder %s is too long", folder);
-        if (access(ret_path, F_OK) == 0)
+        if (tread_fs_access(ret_path, F_OK) == 0)
             return TREAD_OK;
         if (errno != ENOENT && errno != ENOTDIR)
             return tread_fail(TREAD_ERROR_IO, "%s: %s", ret_path, strerror(errno));

@@ -1,14 +1,12 @@
 #include "engine/reader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/memory.h"
 #include "core/status.h"
+#include "engine/file_system.h"
 
 #define BUFFER_BYTES ((size_t)1 << 18)
 #define DEFLATE_MAX_RATIO 1032
@@ -23,12 +21,9 @@ static void zlib_free(void *opaque, void *block) {
     tread_free(block);
 }
 
-/* read() of at most n bytes that goes on after signals; *ret_n = 0 at the end of the file. */
+/* At most n bytes; *ret_n = 0 at the end of the file. */
 static tread_status read_some(tread_reader *reader, void *data, size_t n, size_t *ret_n) {
-    ssize_t got;
-    do
-        got = read(reader->fd, data, n < (1u << 30) ? n : 1u << 30);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = tread_fs_read(reader->fd, data, n);
     if (got < 0)
         return tread_fail(TREAD_ERROR_IO, "%s: cannot read: %s", reader->path, strerror(errno));
     *ret_n = (size_t)got;
@@ -59,7 +54,7 @@ static bool at_gzip_magic(const tread_reader *reader) {
 
 static tread_status start(tread_reader *reader) {
     struct stat status;
-    if (fstat(reader->fd, &status) != 0)
+    if (tread_fs_fstat(reader->fd, &status) != 0)
         return tread_fail(TREAD_ERROR_IO, "%s: cannot stat: %s", reader->path, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return tread_fail(TREAD_ERROR_IO, "%s: is a folder, expected a file", reader->path);
@@ -81,7 +76,7 @@ static tread_status start(tread_reader *reader) {
 
 tread_status tread_reader_open(tread_reader *reader, const char *path) {
     *reader = (tread_reader){.path = path};
-    reader->fd = open(path, O_RDONLY | O_CLOEXEC);
+    reader->fd = tread_fs_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (reader->fd < 0)
         return tread_fail(TREAD_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
     reader->open = true;
@@ -93,7 +88,7 @@ tread_status tread_reader_open(tread_reader *reader, const char *path) {
 
 void tread_reader_close(tread_reader *reader) {
     if (reader->open)
-        close(reader->fd);
+        tread_fs_close(reader->fd);
     if (reader->gzip)
         inflateEnd(&reader->stream);
     tread_free(reader->buffer);

@@ -4,54 +4,60 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <tread/version.h>
 
 #include "core/memory.h"
 #include "core/status.h"
 #include "core/tensor.h"
 #include "engine/safetensors.h"
-
-#define NAME_BYTES 32 /* of "param.<index>" */
+#include "engine/weights.h"
 
 /* The parameters under the names they have in files. */
 typedef struct named_list {
     tread_named_tensor *tensors;
-    char (*made_names)[NAME_BYTES];
     size_t n;
+    const char *prefix; /* of every name: "", or "model." in a checkpoint */
 } named_list;
 
 static void destroy_list(named_list *list) {
+    for (size_t i = 0; i < list->n && list->tensors != NULL; i++)
+        tread_free((void *)(uintptr_t)list->tensors[i].name);
     tread_free(list->tensors);
-    tread_free(list->made_names);
 }
 
-static tread_status create_list(tread_parameter_list parameters, named_list *ret_list) {
-    named_list list = {.n = parameters.count};
+static char *make_name(const char *prefix, const char *name) {
+    size_t before = strlen(prefix), size = strlen(name) + 1;
+    char *whole = tread_alloc(before + size, "the name of a parameter");
+    if (whole != NULL) {
+        memcpy(whole, prefix, before);
+        memcpy(whole + before, name, size);
+    }
+    return whole;
+}
+
+static tread_status create_list(tread_parameter_list parameters, const char *prefix, named_list *ret_list) {
+    named_list list = {.n = parameters.count, .prefix = prefix};
     if (parameters.count == 0)
         return tread_fail(TREAD_ERROR_ARGUMENT, "weights: the list of parameters is empty");
     list.tensors = tread_calloc(list.n, sizeof *list.tensors, "names of weights");
-    list.made_names = list.tensors == NULL ? NULL : tread_calloc(list.n, sizeof *list.made_names, "names of weights");
-    if (list.made_names == NULL) {
-        destroy_list(&list);
-        return TREAD_ERROR_MEMORY;
-    }
-    for (size_t i = 0; i < list.n; i++) {
-        const char *name = tread_parameter_name(parameters.items[i]);
-        snprintf(list.made_names[i], NAME_BYTES, "param.%zu", i);
-        list.tensors[i].name = name != NULL ? name : list.made_names[i];
+    bool good = list.tensors != NULL;
+    for (size_t i = 0; i < list.n && good; i++) {
+        char number[TREAD_PARAMETER_NUMBER];
+        list.tensors[i].name = make_name(prefix, tread_parameter_file_name(parameters.items[i], i, number));
         list.tensors[i].tensor = tread_parameter_tensor(parameters.items[i]);
+        good = list.tensors[i].name != NULL;
     }
-    *ret_list = list;
-    return TREAD_OK;
+    if (good)
+        *ret_list = list;
+    else
+        destroy_list(&list);
+    return good ? TREAD_OK : TREAD_ERROR_MEMORY;
 }
 
 tread_status tread_weights_save(tread_parameter_list parameters, const char *path) {
     named_list list;
-    TREAD_TRY(create_list(parameters, &list));
-    json_t *metadata = json_pack("{s:s, s:s}", "format", "tread", "tread_version", TREAD_VERSION_STRING);
-    tread_status status = metadata == NULL ? tread_fail(TREAD_ERROR_MEMORY, "%s: out of memory for the header", path)
-                                           : tread_safetensors_write(path, list.tensors, list.n, metadata);
-    json_decref(metadata);
+    TREAD_REFUSE_NULL("weights save", path);
+    TREAD_TRY(create_list(parameters, "", &list));
+    tread_status status = tread_safetensors_write(path, list.tensors, list.n, NULL);
     destroy_list(&list);
     return status;
 }
@@ -77,6 +83,11 @@ __attribute__((format(printf, 2, 3))) static void add_difference(differences *al
     all->n++;
 }
 
+/* Whether a tensor of the file is one of the model's: in a checkpoint there are others. */
+static bool is_meant(const tread_safetensors_entry *entry, const named_list *list) {
+    return strncmp(entry->name, list->prefix, strlen(list->prefix)) == 0;
+}
+
 static void compare(const tread_safetensors *file, const named_list *list, differences *ret_all) {
     char here[TREAD_SHAPE_TEXT], there[TREAD_SHAPE_TEXT];
     size_t n_found = 0;
@@ -92,13 +103,13 @@ static void compare(const tread_safetensors *file, const named_list *list, diffe
             add_difference(ret_all, "%s is %s in the file, %s in the model", name,
                            entry->rank < 0 ? "of too high a rank" : tread_shape_text(there, entry->rank, entry->shape),
                            here);
-        else if (entry->dtype != (int)tensor->dtype)
-            add_difference(ret_all, "%s is %s in the file, expected F32", name, entry->type_name);
+        else if (entry->type->dtype != (int)tensor->dtype)
+            add_difference(ret_all, "%s is %s in the file, expected F32", name, entry->type->name);
     }
-    if (n_found == file->n)
-        return;
-    for (size_t i = 0; i < file->n; i++) { /* only on the way to an error: its cost does not matter */
-        bool known = false;
+    for (size_t i = 0; i < file->n; i++)
+        n_found -= is_meant(&file->entries[i], list);
+    for (size_t i = 0; i < file->n && n_found != 0; i++) { /* only on the way to an error: its cost does not matter */
+        bool known = !is_meant(&file->entries[i], list);
         for (size_t j = 0; j < list->n && !known; j++)
             known = strcmp(list->tensors[j].name, file->entries[i].name) == 0;
         if (!known)
@@ -139,25 +150,36 @@ static int64_t count_not_finite(const float *values, int64_t n) {
     return count;
 }
 
+static tread_status read_values(const tread_safetensors *file, const named_list *list, char *values) {
+    for (size_t i = 0; i < list->n; i++) {
+        const tread_safetensors_entry *entry = tread_safetensors_find(file, list->tensors[i].name);
+        TREAD_TRY(tread_safetensors_read(file, entry, values));
+        values += entry->end - entry->begin;
+    }
+    return TREAD_OK;
+}
+
 /* Everything is read before the first parameter changes: a read may fail too. */
 static tread_status read_all(const tread_safetensors *file, const named_list *list, tread_weights_report *ret_report) {
+    size_t bytes = 0;
     TREAD_TRY(check_match(file, list));
-    float *values = tread_alloc((size_t)file->data_bytes, "weights of a file");
+    for (size_t i = 0; i < list->n; i++)
+        bytes += tread_tensor_bytes(list->tensors[i].tensor);
+    float *values = tread_alloc(bytes, "weights of a file");
     if (values == NULL)
         return TREAD_ERROR_MEMORY;
-    tread_status status = TREAD_OK;
-    for (size_t i = 0; i < file->n && status == TREAD_OK; i++)
-        status = tread_safetensors_read(file, &file->entries[i], (char *)values + file->entries[i].begin);
+    tread_status status = read_values(file, list, (char *)values);
+    const float *at = values;
+    for (size_t i = 0; i < list->n && status == TREAD_OK; i++) {
+        tread_tensor *tensor = (tread_tensor *)(uintptr_t)list->tensors[i].tensor;
+        memcpy(tensor->data, at, tread_tensor_bytes(tensor));
+        tread_tensor_touch(tensor);
+        at += tensor->count;
+    }
     if (status == TREAD_OK) {
-        for (size_t i = 0; i < list->n; i++) {
-            tread_tensor *tensor = (tread_tensor *)(uintptr_t)list->tensors[i].tensor;
-            const tread_safetensors_entry *entry = tread_safetensors_find(file, list->tensors[i].name);
-            memcpy(tensor->data, (const char *)values + entry->begin, tread_tensor_bytes(tensor));
-            tread_tensor_touch(tensor);
-        }
-        int64_t n_values = (int64_t)(file->data_bytes / sizeof(float));
+        int64_t n_values = (int64_t)(bytes / sizeof(float));
         *ret_report = (tread_weights_report){
-            .n_tensors = file->n, .n_values = n_values, .n_not_finite = count_not_finite(values, n_values)};
+            .n_tensors = list->n, .n_values = n_values, .n_not_finite = count_not_finite(values, n_values)};
     }
     tread_free(values);
     return status;
@@ -167,13 +189,15 @@ tread_status tread_weights_load(tread_parameter_list parameters, const char *pat
     named_list list;
     tread_safetensors file;
     tread_weights_report report;
-    TREAD_TRY(create_list(parameters, &list));
-    tread_status status = tread_safetensors_open(&file, path);
+    TREAD_REFUSE_NULL("weights load", path);
+    TREAD_TRY(tread_safetensors_open(&file, path));
+    bool checkpoint = json_object_get(file.tree, "state") != NULL;
+    tread_status status = create_list(parameters, checkpoint ? "model." : "", &list);
     if (status == TREAD_OK) {
         status = read_all(&file, &list, &report);
-        tread_safetensors_close(&file);
+        destroy_list(&list);
     }
-    destroy_list(&list);
+    tread_safetensors_close(&file);
     if (status == TREAD_OK && ret_report != NULL)
         *ret_report = report;
     return status;

@@ -88,6 +88,10 @@ tread_status tread_optimizer_check_sparse(const tread_optimizer *optimizer);
 
 /* Every evaluation of a step's closure: counts it, and refuses gradients as tread_optimizer_check_sparse. */
 tread_status tread_optimizer_evaluate(tread_optimizer *optimizer, tread_closure *closure, double *ret_loss);
+
+/* Whether tread_optimizer_load_state_dict would take the state: its checks and refusals, without the loading. */
+tread_status tread_optimizer_check_state_dict(tread_optimizer *optimizer, const tread_state *state);
+
 /* For solvers: marks every parameter's data as changed. */
 void tread_optimizer_touch(tread_optimizer *optimizer);
 

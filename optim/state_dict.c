@@ -324,9 +324,8 @@ static void take_all(tread_optimizer *optimizer, const tread_state *root) {
     optimizer->skip_next = optimizer->skipped = false;
 }
 
-tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const tread_state *state) {
-    TREAD_REFUSE_NULL("optimizer load state dict", optimizer);
-    TREAD_REFUSE_NULL("optimizer load state dict", state);
+/* Every check, and the solver's new state where there is one. */
+static tread_status check_state(tread_optimizer *optimizer, const tread_state *state, void **ret_solver) {
     const tread_optimizer_type *type = optimizer->type;
     tread_report report = {.length = 0};
     void *solver = NULL;
@@ -334,12 +333,31 @@ tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const t
         return tread_fail(TREAD_ERROR_STATE, "%s: a state cannot be loaded while a step is under way",
                           type->table.name);
     TREAD_TRY(check_all(optimizer, state, &report, &solver));
-    tread_status status = TREAD_OK;
-    if (report.n_parts > 0)
-        status = tread_fail(TREAD_ERROR_FORMAT, "%s: the state does not fit, %zu difference%s: %s", type->table.name,
-                            report.n_parts, report.n_parts == 1 ? "" : "s", report.text);
-    if (status == TREAD_OK)
-        status = tread_groups_commit(optimizer, 0, optimizer->n_groups);
+    if (report.n_parts == 0) {
+        *ret_solver = solver;
+        return TREAD_OK;
+    }
+    if (solver != NULL)
+        type->destroy_solver(solver);
+    return tread_fail(TREAD_ERROR_FORMAT, "%s: the state does not fit, %zu difference%s: %s", type->table.name,
+                      report.n_parts, report.n_parts == 1 ? "" : "s", report.text);
+}
+
+tread_status tread_optimizer_check_state_dict(tread_optimizer *optimizer, const tread_state *state) {
+    void *solver = NULL;
+    TREAD_TRY(check_state(optimizer, state, &solver));
+    if (solver != NULL)
+        optimizer->type->destroy_solver(solver);
+    return TREAD_OK;
+}
+
+tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const tread_state *state) {
+    TREAD_REFUSE_NULL("optimizer load state dict", optimizer);
+    TREAD_REFUSE_NULL("optimizer load state dict", state);
+    const tread_optimizer_type *type = optimizer->type;
+    void *solver = NULL;
+    TREAD_TRY(check_state(optimizer, state, &solver));
+    tread_status status = tread_groups_commit(optimizer, 0, optimizer->n_groups);
     if (status != TREAD_OK) {
         if (solver != NULL)
             type->destroy_solver(solver);

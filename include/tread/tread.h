@@ -4,9 +4,12 @@
 
 #include <tread/activation.h>
 #include <tread/bag_mode.h>
+#include <tread/checkpoint.h>
+#include <tread/checkpoint_series.h>
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>
+#include <tread/files.h>
 #include <tread/gradcheck.h>
 #include <tread/groups.h>
 #include <tread/info.h>
@@ -23,9 +26,11 @@
 #include <tread/random.h>
 #include <tread/sparse_grad.h>
 #include <tread/state.h>
+#include <tread/state_diff.h>
 #include <tread/status.h>
 #include <tread/tape.h>
 #include <tread/tensor.h>
+#include <tread/tensor_file.h>
 #include <tread/trainer.h>
 #include <tread/version.h>
 #include <tread/weights.h>

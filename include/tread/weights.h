@@ -1,6 +1,6 @@
 /* Layer: engine. A model's parameters in a file, by name, in the safetensors format, which many programs read:
  * 8 bytes little-endian length of the header, the header in JSON, the values in float32 one after the other
- * (https://github.com/huggingface/safetensors). */
+ * (https://github.com/huggingface/safetensors). What Tread writes has hashes in the metadata too: see checkpoint.h. */
 #ifndef TREAD_WEIGHTS_H
 #define TREAD_WEIGHTS_H
 
@@ -21,10 +21,12 @@ typedef struct tread_weights_report {
     int64_t n_not_finite; /* values that are NaN or infinite: they are loaded as they are */
 } tread_weights_report;
 
-/* Reads every parameter. The file is checked whole before the first parameter changes; its tensors must be those of
- * parameters, in any order, by name, shape and type float32. ret_report may be NULL. TREAD_ERROR_IO;
- * TREAD_ERROR_FORMAT (not a safetensors file, damaged or truncated; the sentence says where); TREAD_ERROR_SHAPE (a
- * file for another model: every missing, unknown and different tensor is listed); TREAD_ERROR_MEMORY. */
+/* Reads every parameter, from what tread_weights_save wrote, a checkpoint's "model" (checkpoint.h), or a file of
+ * another program. The file is checked whole before the first parameter changes, values that have a hash against it;
+ * its tensors (of a checkpoint those of the model) must be those of parameters, in any order, by name, shape and type
+ * float32. ret_report may be NULL. TREAD_ERROR_IO; TREAD_ERROR_FORMAT (not a safetensors file, damaged or truncated;
+ * the sentence says where); TREAD_ERROR_SHAPE (a file for another model: every missing, unknown and different tensor is
+ * listed); TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_weights_load(tread_parameter_list parameters, const char *path,
                                           tread_weights_report *ret_report);
 

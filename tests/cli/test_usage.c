@@ -17,6 +17,8 @@ START_TEST(help_lists_everything) {
         command_must_contain(command_output, "train", general[i]);
         command_must_contain(command_output, "eval", general[i]);
         command_must_contain(command_output, "schedule", general[i]);
+        command_must_contain(command_output, "inspect", general[i]);
+        command_must_contain(command_output, "diff", general[i]);
         command_must_contain(command_output, "info", general[i]);
     }
     command_must_succeed("help eval");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Threads, oneDNN and memory each have one door, and the library neither prints nor ends the process.
+# Threads, oneDNN, memory and the engine's files each have one door, and the library neither prints nor ends the process.
 . "$(dirname "$0")/common.sh"
 
 code=$(mktemp)
@@ -17,6 +17,11 @@ grep -nE '^ *# *include *[<"].*dnnl' $(sources $library include cli examples tes
 inside | grep -v '^core/memory\.c:' |
     search "$start(malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|memalign|strdup|strndup|v?asprintf|alloca) *\(" \
         'memory not through core/memory.h'
+files='open|openat|creat|fopen|fdopen|freopen|read|readv|pread|write|writev|pwrite|sendfile|copy_file_range|mmap|ftruncate|truncate'
+files="$files|fallocate|posix_fallocate|fsync|fdatasync|close|fclose|flock|lockf|fcntl|stat|lstat|fstat|fstatat|statx|access|realpath"
+files="$files|link|symlink|rename|renameat|unlink|remove|mkdir|rmdir|chmod|fchmod|mkstemp|opendir|readdir|closedir|scandir"
+inside | grep -E '^engine/' | grep -v '^engine/file_system\.c:' |
+    search "(^|[^A-Za-z0-9_.>])($files) *\(" 'a file call of the engine not through engine/file_system.h'
 inside | search "$start(printf|vprintf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort|raise|signal|sigaction) *\(" \
     'the library neither prints, nor ends the process, nor takes signals'
 inside | search "${start}stdout([^A-Za-z0-9_]|\$)" 'the library does not write to standard output'
