@@ -17,6 +17,7 @@ grep -nE '^ *# *include *[<"].*dnnl' $(sources $library include cli examples tes
 inside | grep -v '^core/memory\.c:' |
     search "$start(malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|memalign|strdup|strndup|v?asprintf|alloca) *\(" \
         'memory not through core/memory.h'
+inside | grep -v '^engine/prefetch\.c:' | search "${start}(pthread|thrd)_create *\(" 'a thread outside core/parallel.c and engine/prefetch.c'
 inside | search "$start(printf|vprintf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort|raise|signal|sigaction) *\(" \
     'the library neither prints, nor ends the process, nor takes signals'
 inside | search "${start}stdout([^A-Za-z0-9_]|\$)" 'the library does not write to standard output'
