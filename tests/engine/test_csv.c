@@ -367,6 +367,10 @@ START_TEST(missing_values_and_those_not_finite) {
     dataset = must_load("a,b\n1,\n2,3\n", &options);
     ck_assert_int_eq(tread_dataset_count(dataset), 1);
     tread_dataset_destroy(dataset);
+    options.missing = TREAD_MISSING_FILL; /* features alone */
+    dataset = must_load("a,b\n1,\n,3\n", &options);
+    ck_assert(tread_dataset_count(dataset) == 1 && x_at(dataset, 0, 0) == 0);
+    tread_dataset_destroy(dataset);
     test_folder_remove();
 }
 END_TEST
@@ -410,7 +414,7 @@ END_TEST
 START_TEST(long_fields_and_many_bytes) {
     test_folder_create();
     enum { limit = TREAD_CSV_MAX_FIELD };
-    char *text = malloc(3 * limit);
+    char *text = malloc(5 * limit);
     for (int quoted = 0; quoted < 2; quoted++)
         for (int over = 0; over < 2; over++) {
             size_t length = (size_t)sprintf(text, "1,%s", quoted ? "\"" : "");
@@ -438,6 +442,17 @@ START_TEST(long_fields_and_many_bytes) {
     for (int i = 0; i < lines; i++)
         ck_assert_float_eq(x_at(dataset, i, 0), (float)(i % 100 == 0 ? i : i % 10));
     tread_dataset_destroy(dataset);
+    for (int pad = 0; pad < 10;
+         pad++) { /* a buffer ends at each byte of a record and its line end, and another follows */
+        length = (size_t)sprintf(text, "1,%.*sc\n", pad, "zzzzzzzzzzzz");
+        while (length < 4 * (size_t)limit + 100)
+            length += (size_t)sprintf(text + length, "\"7.25\",c\r\n7.5,c\r\n");
+        dataset = must_load(text, NULL);
+        ck_assert_int_eq(tread_dataset_classes(dataset), pad > 0 ? 2 : 1);
+        for (int64_t i = 1; i < tread_dataset_count(dataset); i++)
+            ck_assert(x_at(dataset, i, 0) == (i % 2 == 1 ? 7.25f : 7.5f));
+        tread_dataset_destroy(dataset);
+    }
     free(text);
     test_folder_remove();
 }

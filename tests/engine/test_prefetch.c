@@ -102,6 +102,7 @@ END_TEST
 typedef struct gate {
     pthread_t caller;
     atomic_int calls, others, allowed; /* calls that may go on */
+    atomic_int inside, most;           /* calls at the same time */
     int fail_at;
 } gate;
 
@@ -109,8 +110,11 @@ static tread_status read_gated(void *data, const int32_t *rows, int64_t count, v
     gate *g = data;
     int call = ++g->calls;
     g->others += !pthread_equal(pthread_self(), g->caller);
+    int inside = ++g->inside;
+    g->most = inside > g->most ? inside : g->most;
     while (g->allowed < call)
         usleep(100);
+    g->inside--;
     if (call == g->fail_at)
         return tread_fail(TREAD_ERROR_IO, "call %d", call);
     for (int64_t i = 0; i < count; i++) {
@@ -161,6 +165,33 @@ START_TEST(the_next_batch_is_made_meanwhile) {
     while (tread_batches_next(batches, &batch))
         ;
     ck_assert_int_eq(g.others, g.calls);
+    tread_batches_destroy(batches);
+    tread_dataset_destroy(dataset);
+}
+END_TEST
+
+static void *open_later(void *argument) {
+    usleep(5000);
+    ((gate *)argument)->allowed = 100;
+    return NULL;
+}
+
+/* A sample, which the caller's thread makes, waits for the batch that the other one is at. */
+START_TEST(a_source_is_called_once_at_a_time) {
+    gate g = {.caller = pthread_self(), .allowed = 1};
+    tread_dataset *dataset = gated(&g);
+    tread_batches *batches = of_gated(dataset);
+    tread_batch batch;
+    pthread_t opener;
+    ck_assert(tread_batches_next(batches, &batch));
+    while (g.calls < 2)
+        usleep(100);
+    ck_assert_int_eq(pthread_create(&opener, NULL, open_later, &g), 0);
+    ck_assert(tread_batches_sample(batches, false, &batch));
+    ck_assert_int_eq(g.most, 1);
+    pthread_join(opener, NULL);
+    ck_assert(tread_batches_next(batches, &batch) && batch.index == 1); /* made before, and still good */
+    ck_assert_float_eq(tread_tensor_float(batch.x)[0], 10);
     tread_batches_destroy(batches);
     tread_dataset_destroy(dataset);
 }
@@ -239,4 +270,5 @@ START_TEST(every_allocation_failing_and_none_later) {
 END_TEST
 
 TEST_MAIN("prefetch", the_same_batches_to_the_bit, going_anywhere, the_next_batch_is_made_meanwhile,
-          failures_come_with_their_batch, ending_at_any_time, every_allocation_failing_and_none_later)
+          a_source_is_called_once_at_a_time, failures_come_with_their_batch, ending_at_any_time,
+          every_allocation_failing_and_none_later)
