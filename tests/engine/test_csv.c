@@ -442,6 +442,15 @@ START_TEST(long_fields_and_many_bytes) {
     for (int i = 0; i < lines; i++)
         ck_assert_float_eq(x_at(dataset, i, 0), (float)(i % 100 == 0 ? i : i % 10));
     tread_dataset_destroy(dataset);
+    for (int64_t i = 0; i <= TREAD_CSV_MAX_COLUMNS; i++)
+        memcpy(text + 2 * i, "1,", 2);
+    strcpy(text + 2 * TREAD_CSV_MAX_COLUMNS + 1, "\n");
+    must_fail(text, NULL, "t.csv:1: column 1048577: \"1\": more than a million columns");
+    text[2 * TREAD_CSV_MAX_COLUMNS - 1] = '\n';
+    text[2 * TREAD_CSV_MAX_COLUMNS] = '\0';
+    dataset = must_load(text, NULL);
+    ck_assert_int_eq(tread_dataset_features(dataset), TREAD_CSV_MAX_COLUMNS - 1);
+    tread_dataset_destroy(dataset);
     for (int pad = 0; pad < 10;
          pad++) { /* a buffer ends at each byte of a record and its line end, and another follows */
         length = (size_t)sprintf(text, "1,%.*sc\n", pad, "zzzzzzzzzzzz");
@@ -453,6 +462,22 @@ START_TEST(long_fields_and_many_bytes) {
             ck_assert(x_at(dataset, i, 0) == (i % 2 == 1 ? 7.25f : 7.5f));
         tread_dataset_destroy(dataset);
     }
+    free(text);
+    test_folder_remove();
+}
+END_TEST
+
+/* What gzip makes small is limited too. */
+START_TEST(a_first_record_without_end) {
+    test_folder_create();
+    size_t n = 65 * ((size_t)1 << 20);
+    char *text = malloc(n);
+    memset(text, 'z', n);
+    for (size_t i = 100000; i < n; i += 100000)
+        text[i] = ',';
+    test_write_gzip(test_path("t.csv"), text, n);
+    ck_assert_ptr_null(tread_csv_load(test_path("t.csv"), NULL));
+    ck_assert_ptr_nonnull(strstr(tread_last_error(), "a first record of more than 64 MiB"));
     free(text);
     test_folder_remove();
 }
@@ -536,4 +561,5 @@ END_TEST
 TEST_MAIN("csv", a_table_with_header_and_text_labels, all_notations_of_one_table, quotes,
           what_is_wrong_is_said_with_its_place, header_or_not, columns_by_name_and_number, classes,
           a_second_file_like_the_first, missing_values_and_those_not_finite, options_out_of_range,
-          long_fields_and_many_bytes, every_truncation_loads_or_says_why, every_allocation_failing, classes_in_a_state)
+          long_fields_and_many_bytes, a_first_record_without_end, every_truncation_loads_or_says_why,
+          every_allocation_failing, classes_in_a_state)
