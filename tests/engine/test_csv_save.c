@@ -33,7 +33,7 @@ START_TEST(saved_tables_are_read_again_to_the_bit) {
     tread_dataset_destroy(dataset);
     tread_tensor_destroy(x);
     free(values);
-    double doubles[] = {0.1, 1.0 / 3, 1e-300};
+    double doubles[] = {0.1, 1.0 / 3, 1e-300, -(double)NAN, -INFINITY};
     int32_t ints[] = {-5, INT32_MAX};
     uint8_t bytes[] = {0, 255};
     const struct {
@@ -41,7 +41,7 @@ START_TEST(saved_tables_are_read_again_to_the_bit) {
         int64_t n;
         void *data;
         const char *text;
-    } cases[] = {{TREAD_FLOAT64, 3, doubles, "0.1\n0.3333333333333333\n1e-300\n"},
+    } cases[] = {{TREAD_FLOAT64, 5, doubles, "0.1\n0.3333333333333333\n1e-300\nnan\n-inf\n"},
                  {TREAD_INT32, 2, ints, "-5\n2147483647\n"},
                  {TREAD_UINT8, 2, bytes, "0\n255\n"}};
     for (size_t i = 0; i < 3; i++) {

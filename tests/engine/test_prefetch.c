@@ -2,7 +2,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <tread/data.h>
+#include <tread/models.h>
+#include <tread/trainer.h>
 #include <unistd.h>
 
 #include "core/memory.h"
@@ -219,6 +220,55 @@ START_TEST(failures_come_with_their_batch) {
 }
 END_TEST
 
+/* The weights after runs of one epoch and of two and two, each epoch evaluated. */
+static void train(const tread_dataset *dataset, bool prefetch, float *ret_weights, size_t n_weights) {
+    tread_batches *batches = create(dataset, prefetch), *test = create(dataset, prefetch);
+    tread_mlp_options mo = tread_mlp_defaults();
+    mo.n_inputs = features;
+    mo.hidden = (const int64_t[]){16};
+    mo.n_hidden = 1;
+    mo.n_outputs = 10;
+    tread_module *model = tread_mlp(NULL, &mo);
+    tread_parameter_list parameters = tread_module_parameters(model);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, parameters, "adam:lr=0.01");
+    tread_trainer_options to = tread_trainer_defaults();
+    to.model = model;
+    to.optimizer = optimizer;
+    to.train = batches;
+    to.test = test;
+    to.epochs = 1;
+    for (int run = 0; run < 3; run++) { /* a trainer each, which begins at epoch 0 anew */
+        tread_trainer *trainer = tread_trainer_create(NULL, &to);
+        ck_assert_ok(tread_trainer_run(trainer));
+        ck_assert_int_eq(tread_trainer_result(trainer)->steps, 16 * to.epochs);
+        tread_trainer_destroy(trainer);
+        to.epochs = 2;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < parameters.count; i++) {
+        const tread_tensor *weights = tread_parameter_tensor(parameters.items[i]);
+        ck_assert_uint_le(count + (size_t)tread_tensor_count(weights), n_weights);
+        memcpy(ret_weights + count, tread_tensor_data(weights), (size_t)tread_tensor_count(weights) * sizeof(float));
+        count += (size_t)tread_tensor_count(weights);
+    }
+    ck_assert_uint_eq(count, n_weights);
+    tread_optimizer_destroy(optimizer);
+    tread_module_destroy(model);
+    tread_batches_destroy(batches);
+    tread_batches_destroy(test);
+}
+
+START_TEST(a_run_has_the_same_weights_to_the_bit) {
+    enum { n_weights = features * 16 + 16 + 16 * 10 + 10 };
+    static float plain[n_weights], ahead[n_weights];
+    tread_dataset *dataset = make();
+    train(dataset, false, plain, n_weights);
+    train(dataset, true, ahead, n_weights);
+    ck_assert_mem_eq(plain, ahead, sizeof plain);
+    tread_dataset_destroy(dataset);
+}
+END_TEST
+
 /* Ended while it rests, while it works, with a batch made that nobody took, and after a failure. */
 START_TEST(ending_at_any_time) {
     tread_dataset *dataset = make();
@@ -270,5 +320,5 @@ START_TEST(every_allocation_failing_and_none_later) {
 END_TEST
 
 TEST_MAIN("prefetch", the_same_batches_to_the_bit, going_anywhere, the_next_batch_is_made_meanwhile,
-          a_source_is_called_once_at_a_time, failures_come_with_their_batch, ending_at_any_time,
-          every_allocation_failing_and_none_later)
+          a_source_is_called_once_at_a_time, failures_come_with_their_batch, a_run_has_the_same_weights_to_the_bit,
+          ending_at_any_time, every_allocation_failing_and_none_later)
