@@ -49,8 +49,7 @@ void run_open(run *r, const run_case *c, int threads, void (*change)(void *data,
     ck_assert_msg(r->context != NULL, "%s", tread_last_error());
     world_build(&r->w, r->context, c->dropout);
     tread_optimizer_destroy(r->w.optimizer);
-    r->w.optimizer =
-        tread_optimizer_from_groups(r->context, tread_module_parameters(r->w.model), c->optimizer, NULL);
+    r->w.optimizer = tread_optimizer_from_groups(r->context, tread_module_parameters(r->w.model), c->optimizer, NULL);
     ck_assert_msg(r->w.optimizer != NULL, "%s: %s", c->optimizer, tread_last_error());
     if (c->scheduler != NULL) {
         r->scheduler = tread_lr_scheduler_from_spec(r->w.optimizer, c->scheduler);
