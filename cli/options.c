@@ -118,7 +118,7 @@ static bool store(const cli_command *command, const cli_option *option, const ch
                    false;
         return cli_misuse(command, "--%s: %s is not a number from %g to %g", option->name, text, option->low_real,
                           option->high_real),
-                   false;
+               false;
     case CLI_SIZES:
         if (!read_sizes(text, option->low, option->high, target))
             return cli_misuse(command,
