@@ -39,6 +39,14 @@ static const cli_option options_table[] = {
      .offset = offsetof(eval_options, setup.batch_size),
      .low = 1,
      .high = INT32_MAX},
+    {.name = "seed",
+     .value = "N",
+     .initial = "0",
+     .doc = "that of the training, which chose the samples to test on",
+     .kind = CLI_INTEGER,
+     .offset = offsetof(eval_options, setup.seed),
+     .low = 0,
+     .high = INT64_MAX},
 };
 
 typedef struct evaluation {
@@ -55,7 +63,7 @@ static bool run(evaluation *e) {
     CLI_TRY(cli_setup_context(&e->setup, &o->setup) == TREAD_OK);
     CLI_TRY(cli_setup_open(&e->setup, &o->setup) == TREAD_OK);
     CLI_TRY(tread_weights_load(tread_module_parameters(e->setup.model), o->weights, &report) == TREAD_OK);
-    const tread_dataset *set = o->set == 0 ? e->setup.test : e->setup.train;
+    const tread_dataset *set = o->set == 0 ? e->setup.data.test : e->setup.data.train;
     CLI_TRY((e->batches = cli_setup_batches(&e->setup, set, o->setup.batch_size, false)) != NULL);
     tread_trainer_options options = tread_trainer_defaults();
     options.model = e->setup.model;
@@ -65,17 +73,21 @@ static bool run(evaluation *e) {
     if (report.n_not_finite > 0)
         fprintf(stderr, "tread eval: %s has %" PRId64 " weights that are not finite\n", o->weights,
                 report.n_not_finite);
-    printf("%s of %s with %s (%s)\n", set_names[o->set], e->setup.folder, o->weights, e->setup.description);
-    printf("%" PRId64 " samples, loss %.6f, accuracy %.2f %%, %.2f s\n", result.samples, cli_unsigned_nan(result.loss),
-           100 * result.metric, result.seconds);
+    printf("%s of %s with %s (%s)\n", set_names[o->set], e->setup.data.source, o->weights, e->setup.description);
+    printf("%" PRId64 " samples, loss %.6f, ", result.samples, cli_unsigned_nan(result.loss));
+    if (!isnan(result.metric))
+        printf("accuracy %.2f %%, ", 100 * result.metric);
+    printf("%.2f s\n", result.seconds);
     return cli_flush_output();
 }
 
 static int run_eval(const cli_command *command, int argc, char **argv) {
-    eval_options options = {.weights = NULL};
+    eval_options options = {.weights = NULL, .setup.data = CLI_DATA_UNSET};
     int code;
     if (!cli_parse(command, argc, argv, &options, &code))
         return code;
+    if (!cli_data_check(command, &options.setup.data))
+        return CLI_USAGE;
     if (options.weights == NULL)
         return cli_misuse(command, "--weights FILE must be given");
     evaluation e = {.options = &options};
@@ -90,7 +102,9 @@ const cli_command cli_eval = {
     .name = "eval",
     .summary = "Says how well trained weights do: mean loss and accuracy.",
     .usage = "--weights FILE [options]",
-    .doc = "--hidden and --activation must be those of the training: the file has no trace of the activation.",
+    .doc = "--hidden and --activation must be those of the training: the file has no trace of the activation. So must "
+           "the\n"
+           "options of the data be; --standardize learns anew from the samples that were trained on.",
     .run = run_eval,
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,

@@ -49,7 +49,20 @@ static void print_field(const tread_field_info *field) {
     char value[64];
     snprintf(value, sizeof value, "%s%s", field->required ? "required" : "default ",
              field->required ? "" : field->default_text);
-    printf("    %-22s %-20s %-24s %s\n", field->name, value, field->range, field->doc);
+    printf("    %-22s %-26s %-24s %s\n", field->name, value, field->range, field->doc);
+}
+
+/* No spec string can give those that need functions. */
+static bool needs_functions(size_t scheduler_type) {
+    tread_field_info field;
+    for (size_t i = 0; i < tread_lr_scheduler_field_count(scheduler_type); i++)
+        if (tread_lr_scheduler_field(scheduler_type, i, &field) == TREAD_OK && field.kind == TREAD_FIELD_FUNCTIONS)
+            return true;
+    return false;
+}
+
+static bool is_of_all(const tread_field_info *field) {
+    return strcmp(field->name, "last_step") == 0 || strcmp(field->name, "verbose") == 0;
 }
 
 void cli_print_algorithms(void) {
@@ -61,11 +74,24 @@ void cli_print_algorithms(void) {
             if (tread_optimizer_field(type, i, &field) == TREAD_OK)
                 print_field(&field);
     }
-    printf("\nSchedulers and their fields:\n");
+    cli_print_schedulers();
+}
+
+void cli_print_schedulers(void) {
+    tread_field_info field;
+    printf("\nSchedulers and their fields, beside which all have verbose [false], and those that need no metric "
+           "last_step\n"
+           "[-1: from the start]; schedulers within one stand in brackets (scheduler=[step_lr:step_size=3]):\n");
     for (size_t type = 0; type < tread_lr_scheduler_type_count(); type++) {
+        if (needs_functions(type))
+            continue;
         printf("\n  %s: %s\n", tread_lr_scheduler_type_name(type), tread_lr_scheduler_type_doc(type));
         for (size_t i = 0; i < tread_lr_scheduler_field_count(type); i++)
-            if (tread_lr_scheduler_field(type, i, &field) == TREAD_OK)
+            if (tread_lr_scheduler_field(type, i, &field) == TREAD_OK && !is_of_all(&field))
                 print_field(&field);
     }
+    printf("\n");
+    for (size_t type = 0; type < tread_lr_scheduler_type_count(); type++)
+        if (needs_functions(type))
+            printf("  %s: %s\n", tread_lr_scheduler_type_name(type), tread_lr_scheduler_type_doc(type));
 }

@@ -6,7 +6,8 @@
 
 void cli_print_help(const cli_command *command);
 
-/* The optimizers and schedulers with their fields. */
+/* The optimizers and schedulers with their fields, or the schedulers alone. */
 void cli_print_algorithms(void);
+void cli_print_schedulers(void);
 
 #endif

@@ -10,7 +10,7 @@
 #include "cli/nearest.h"
 #include "cli/progress.h"
 
-static const cli_command *const commands[] = {&cli_train, &cli_eval, &cli_info};
+static const cli_command *const commands[] = {&cli_train, &cli_eval, &cli_schedule, &cli_inspect, &cli_diff, &cli_info};
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
 static void print_usage(FILE *file) {
@@ -19,7 +19,8 @@ static void print_usage(FILE *file) {
         fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(file,
             "\n  --version   print the version\n  --help      print this; each subcommand has its own --help\n\n"
-            "Exit codes: 0 done (also after a first Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C.\n");
+            "Exit codes: 0 done (also after a first Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C;\n"
+            "diff: 0 the same, 1 different, 2 trouble.\n");
 }
 
 /* GNU OpenMP's waiting threads spin for so long that a busy neighbour stretches every parallel region; its environment

@@ -1,7 +1,9 @@
 #include "cli/options.h"
 
 #include <errno.h>
+#include <float.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +49,16 @@ static bool read_integer(const char *text, int64_t low, int64_t high, const char
     return true;
 }
 
+/* A decimal number in low..high. */
+static bool read_real(const char *text, double low, double high, double *ret_value) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value < low || value > high)
+        return false;
+    *ret_value = value;
+    return true;
+}
+
 static bool read_sizes(const char *text, int64_t low, int64_t high, cli_sizes *ret_sizes) {
     cli_sizes sizes = {.count = 0};
     if (strcmp(text, "none") != 0)
@@ -75,17 +87,21 @@ static int misuse_choice(const cli_command *command, const cli_option *option, c
 static bool store(const cli_command *command, const cli_option *option, const char *text, void *options) {
     void *target = (char *)options + option->offset;
     const char *end;
+    cli_texts *texts = target;
     switch (option->kind) {
     case CLI_SWITCH: *(bool *)target = true; return true;
     case CLI_TEXT:
+    case CLI_TEXTS:
     case CLI_FILE:
         if (*text == '\0')
             return cli_misuse(command, "--%s: the value is empty", option->name), false;
+        if (option->kind == CLI_TEXTS && texts->count == CLI_MAX_TEXTS)
+            return cli_misuse(command, "--%s: it is given more than %d times", option->name, CLI_MAX_TEXTS), false;
         if (option->kind == CLI_FILE && *text == '-')
             return cli_misuse(command, "--%s: %s begins with a dash; a file of that name is ./%s", option->name, text,
                               text),
                    false;
-        *(const char **)target = text;
+        *(option->kind == CLI_TEXTS ? &texts->values[texts->count++] : (const char **)target) = text;
         return true;
     case CLI_INTEGER:
         if (!read_integer(text, option->low, option->high, "", target, &end))
@@ -93,6 +109,16 @@ static bool store(const cli_command *command, const cli_option *option, const ch
                               text, option->low, option->high),
                    false;
         return true;
+    case CLI_REAL:
+        if (read_real(text, option->low_real, option->high_real, target))
+            return true;
+        if (option->high_real >= DBL_MAX)
+            return cli_misuse(command, "--%s: %s is not a finite number of at least %g", option->name, text,
+                              option->low_real),
+                   false;
+        return cli_misuse(command, "--%s: %s is not a number from %g to %g", option->name, text, option->low_real,
+                          option->high_real),
+               false;
     case CLI_SIZES:
         if (!read_sizes(text, option->low, option->high, target))
             return cli_misuse(command,
@@ -138,6 +164,7 @@ static const cli_option *find(const cli_command *command, const char *name, size
 
 bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_options, int *ret_exit) {
     bool given[MAX_OPTIONS] = {false};
+    size_t n_operands = 0;
     *ret_exit = CLI_USAGE;
     for (size_t i = 0; i < command->n_options; i++)
         if (command->options[i].initial != NULL &&
@@ -150,6 +177,10 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
             *ret_exit = CLI_DONE;
             return false;
         }
+        if (argument[0] != '-' && n_operands < command->n_operands) {
+            ((const char **)(void *)((char *)ret_options + command->operand_offset))[n_operands++] = argument;
+            continue;
+        }
         if (strncmp(argument, "--", 2) != 0)
             return cli_misuse(command, "unexpected argument %s", argument), false;
         const char *name = argument + 2, *value = strchr(name, '=');
@@ -158,7 +189,7 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
         if (option == NULL)
             return misuse_unknown(command, argument), false;
         bool *twice = &given[option - command->options];
-        if (*twice)
+        if (*twice && option->kind != CLI_TEXTS)
             return cli_misuse(command, "--%s is given twice", option->name), false;
         *twice = true;
         if (option->kind == CLI_SWITCH) {

@@ -21,11 +21,19 @@ typedef struct cli_sizes {
     size_t count;
 } cli_sizes;
 
+#define CLI_MAX_TEXTS 32
+typedef struct cli_texts {
+    const char *values[CLI_MAX_TEXTS];
+    size_t count;
+} cli_texts;
+
 typedef enum cli_kind {
     CLI_SWITCH,  /* bool; takes no value */
     CLI_TEXT,    /* const char * */
+    CLI_TEXTS,   /* cli_texts; may be given several times */
     CLI_FILE,    /* const char *: the name of a file; does not begin with a dash */
     CLI_INTEGER, /* int64_t in low..high */
+    CLI_REAL,    /* double in low_real..high_real */
     CLI_SIZES,   /* cli_sizes: numbers in low..high with commas between, or "none" */
     CLI_CHOICE,  /* int: index of a name */
 } cli_kind;
@@ -38,6 +46,7 @@ typedef struct cli_option {
     cli_kind kind;
     size_t offset; /* into the subcommand's options */
     int64_t low, high;
+    double low_real, high_real;
     const char *const *names; /* CLI_CHOICE; NULL at the end */
 } cli_option;
 
@@ -48,6 +57,8 @@ typedef struct cli_command {
     const char *usage;   /* what stands behind the name */
     const char *doc;     /* paragraphs of its help, before the options; may be NULL */
     int (*run)(const struct cli_command *command, int argc, char **argv); /* a cli_exit; argv[0] is the name */
+    size_t n_operands;     /* so many arguments may stand without a name: const char *, one behind the other */
+    size_t operand_offset; /* of the first, into the subcommand's options */
     const cli_option *options;
     size_t n_options;
     void (*more_help)(void); /* what follows the options in help; may be NULL */

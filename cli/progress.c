@@ -52,6 +52,15 @@ static void write_line(cli_progress *progress, const tread_step_info *step) {
 
 double cli_unsigned_nan(double value) { return isnan(value) ? fabs(value) : value; }
 
+/* A run that goes on has steps and seconds already. */
+static tread_action on_train_begin(void *data, tread_trainer *trainer) {
+    cli_progress *progress = data;
+    const tread_train_result *result = tread_trainer_result(trainer);
+    progress->epoch_began = result->seconds;
+    progress->steps = result->n_history > 0 ? result->history[result->n_history - 1].steps : 0;
+    return TREAD_CONTINUE;
+}
+
 static tread_action on_step(void *data, tread_trainer *trainer, const tread_step_info *step) {
     (void)trainer;
     cli_progress *progress = data;
@@ -73,8 +82,13 @@ static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epo
     clear_line(progress);
     printf("epoch %-3" PRId64 " train loss %.5f", m->epoch, cli_unsigned_nan(m->train_loss));
     if (!isnan(m->test_loss))
-        printf("  test loss %.5f  test accuracy %.2f %%", m->test_loss, 100 * m->test_accuracy);
+        printf("  test loss %.5f", m->test_loss);
+    if (!isnan(m->test_accuracy))
+        printf("  test accuracy %.2f %%", 100 * m->test_accuracy);
+    if (m->closure_calls > m->steps - progress->steps) /* more than one a step */
+        printf("  closure calls %" PRId64, m->closure_calls);
     printf("  lr %.3g  %.0f samples/s  %.1f s\n", m->lr, m->samples_per_second, m->seconds);
+    progress->steps = m->steps;
     progress->epoch_began = m->seconds;
     progress->samples = 0;
     progress->loss = 0;
@@ -93,6 +107,7 @@ tread_callbacks cli_progress_callbacks(cli_progress *progress) {
     progress->terminal = isatty(STDERR_FILENO) == 1;
     tread_callbacks callbacks = tread_callbacks_defaults();
     callbacks.data = progress;
+    callbacks.on_train_begin = on_train_begin;
     callbacks.on_step = progress->terminal ? on_step : NULL;
     callbacks.on_epoch = on_epoch;
     callbacks.on_train_end = on_train_end;

@@ -10,6 +10,7 @@ typedef struct cli_progress {
     bool shown;         /* whether one stands there now */
     double next;        /* when it is written again, in seconds since the run began */
     double epoch_began; /* the same clock */
+    int64_t steps;      /* of the epochs that are done */
     int64_t samples;    /* of this epoch so far */
     double loss;        /* sum over the samples since the line was last written */
     int64_t loss_samples;

@@ -37,10 +37,10 @@ static void describe(cli_setup *setup, const cli_setup_options *options, int64_t
 
 static tread_status open_model(cli_setup *setup, const cli_setup_options *options) {
     tread_mlp_options o = tread_mlp_defaults();
-    o.n_inputs = tread_dataset_features(setup->train);
+    o.n_inputs = tread_dataset_features(setup->data.train);
     o.hidden = options->hidden.values;
     o.n_hidden = options->hidden.count;
-    o.n_outputs = tread_dataset_classes(setup->train);
+    o.n_outputs = cli_data_outputs(&setup->data);
     o.activation = (tread_activation)options->activation;
     setup->model = tread_mlp(setup->context, &o);
     if (setup->model == NULL)
@@ -66,16 +66,13 @@ tread_status cli_setup_context(cli_setup *setup, const cli_setup_options *option
 }
 
 tread_status cli_setup_open(cli_setup *setup, const cli_setup_options *options) {
-    tread_status status = tread_data_locate(options->data, setup->folder, sizeof setup->folder);
-    if (status == TREAD_OK)
-        status = tread_mnist_load(setup->context, setup->folder, &setup->train, &setup->test);
+    tread_status status = cli_data_open(&setup->data, setup->context, &options->data, (uint64_t)options->seed);
     return status == TREAD_OK ? open_model(setup, options) : status;
 }
 
 void cli_setup_close(cli_setup *setup) {
     tread_module_destroy(setup->model);
-    tread_dataset_destroy(setup->test);
-    tread_dataset_destroy(setup->train);
+    cli_data_close(&setup->data);
     tread_context_destroy(setup->context);
 }
 

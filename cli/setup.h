@@ -2,13 +2,12 @@
 #ifndef TREAD_CLI_SETUP_H
 #define TREAD_CLI_SETUP_H
 
-#include <tread/data.h>
 #include <tread/module.h>
 
-#include "cli/options.h"
+#include "cli/data.h"
 
 typedef struct cli_setup_options {
-    const char *data;
+    cli_data_options data;
     int model;
     cli_sizes hidden;
     int activation;
@@ -19,12 +18,7 @@ typedef struct cli_setup_options {
 
 /* Their entries in a subcommand's table, whose options struct has them as member. */
 #define CLI_SETUP_OPTIONS(type, member)                                                                                \
-    {.name = "data",                                                                                                   \
-     .value = "FOLDER",                                                                                                \
-     .doc = "folder of the four MNIST-like IDX files, plain or .gz; else TREAD_DATA,\n"                                \
-            "else the installed data folder, else the source tree's when started by ./run",                            \
-     .kind = CLI_TEXT,                                                                                                 \
-     .offset = offsetof(type, member.data)},                                                                           \
+    CLI_DATA_OPTIONS(type, member.data),                                                                               \
         {.name = "model",                                                                                              \
          .value = "NAME",                                                                                              \
          .initial = "mlp",                                                                                             \
@@ -58,9 +52,7 @@ extern const char *const cli_activation_names[]; /* by tread_activation */
 
 typedef struct cli_setup {
     tread_context *context;
-    char folder[4096];
-    tread_dataset *train;
-    tread_dataset *test;
+    cli_data data;
     tread_module *model;
     int64_t parameters;
     char description[512]; /* "mlp 784-512-256-10, relu" */

@@ -10,8 +10,8 @@
 #define MAX_TYPES 64
 
 /* Whether the spec begins with a name of the table; complains otherwise. */
-static bool check_name(const cli_command *command, const char *what, const char *spec, const char *(*type_name)(size_t),
-                       size_t count) {
+static bool check_name(const cli_command *command, const char *where, const char *spec,
+                       const char *(*type_name)(size_t), size_t count) {
     const char *names[MAX_TYPES];
     char text[64], allowed[1024] = "";
     size_t length = 0;
@@ -24,15 +24,18 @@ static bool check_name(const cli_command *command, const char *what, const char 
         if (length < sizeof allowed)
             length += (size_t)snprintf(allowed + length, sizeof allowed - length, "%s%s", i > 0 ? ", " : "", names[i]);
     }
-    cli_misuse(command, "--%s: unknown name %s%s; allowed: %s", what, text, cli_hint(text, names, count), allowed);
+    cli_misuse(command, "%s: unknown name %s%s; allowed: %s", where, text, cli_hint(text, names, count), allowed);
     return false;
+}
+
+bool cli_check_scheduler_name(const cli_command *command, const char *where, const char *spec) {
+    return check_name(command, where, spec, tread_lr_scheduler_type_name, tread_lr_scheduler_type_count());
 }
 
 bool cli_check_specs(const cli_command *command, tread_context *context, const char *optimizer_spec,
                      const char *scheduler_spec) {
-    if (!check_name(command, "optimizer", optimizer_spec, tread_optimizer_type_name, tread_optimizer_type_count()) ||
-        (scheduler_spec != NULL && !check_name(command, "scheduler", scheduler_spec, tread_lr_scheduler_type_name,
-                                               tread_lr_scheduler_type_count())))
+    if (!check_name(command, "--optimizer", optimizer_spec, tread_optimizer_type_name, tread_optimizer_type_count()) ||
+        (scheduler_spec != NULL && !cli_check_scheduler_name(command, "--scheduler", scheduler_spec)))
         return false;
     /* The library judges the rest; a matrix stands in for the model. */
     const char *what = "optimizer";

@@ -6,6 +6,9 @@
 
 #include "cli/options.h"
 
+/* Whether spec begins with the name of a scheduler; complains otherwise. where: what the complaint begins with. */
+bool cli_check_scheduler_name(const cli_command *command, const char *where, const char *spec);
+
 /* False where one is refused; the reason is on standard error then. scheduler may be NULL. */
 bool cli_check_specs(const cli_command *command, tread_context *context, const char *optimizer, const char *scheduler);
 

@@ -1,6 +1,7 @@
 #include "engine/dataset.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/memory.h"
 #include "core/status.h"
@@ -78,6 +79,14 @@ tread_status tread_dataset_create(const tread_tensor *x, const tread_tensor *y, 
     dataset->n = x->shape[0];
     dataset->features = x->count / x->shape[0];
     dataset->classes = n_classes;
+    dataset->x_dtype = x->dtype;
+    dataset->x_rank = x->rank;
+    memcpy(dataset->x_shape, x->shape, sizeof x->shape);
+    if (y != NULL) {
+        dataset->y_rank = y->rank;
+        dataset->y_float = y->dtype == TREAD_FLOAT32;
+        memcpy(dataset->y_shape, y->shape, sizeof y->shape);
+    }
     dataset->x_data = x_data;
     dataset->y_data = y_data;
     dataset->std = 1;
@@ -118,6 +127,11 @@ tread_dataset *tread_dataset_from_indices(int64_t n, int64_t length, const int32
     return from_arrays(n, length, TREAD_INT32, x, 1, 0, TREAD_INT32, labels, classes);
 }
 
+tread_dataset *tread_dataset_from_bytes(int64_t n, int64_t features, const uint8_t *x, int classes,
+                                        const int32_t *labels) {
+    return from_arrays(n, features, TREAD_UINT8, x, 1, 0, TREAD_INT32, labels, classes);
+}
+
 void tread_dataset_destroy(tread_dataset *dataset) {
     if (dataset == NULL)
         return;
@@ -125,14 +139,46 @@ void tread_dataset_destroy(tread_dataset *dataset) {
     tread_tensor_destroy(dataset->y);
     tread_free(dataset->x_data);
     tread_free(dataset->y_data);
+    tread_free(dataset->rows);
+    tread_standardization_destroy(&dataset->standard);
+    tread_schema_destroy(dataset->own_schema);
     tread_free(dataset);
 }
 
 int64_t tread_dataset_count(const tread_dataset *dataset) { return dataset != NULL ? dataset->n : 0; }
 int64_t tread_dataset_features(const tread_dataset *dataset) { return dataset != NULL ? dataset->features : 0; }
 int tread_dataset_classes(const tread_dataset *dataset) { return dataset != NULL ? dataset->classes : 0; }
+int64_t tread_dataset_targets(const tread_dataset *dataset) {
+    if (dataset == NULL || !dataset->y_float)
+        return 0;
+    int64_t targets = 1;
+    for (int i = 1; i < dataset->y_rank; i++)
+        targets *= dataset->y_shape[i];
+    return targets;
+}
 const tread_tensor *tread_dataset_x(const tread_dataset *dataset) { return dataset != NULL ? dataset->x : NULL; }
 const tread_tensor *tread_dataset_y(const tread_dataset *dataset) { return dataset != NULL ? dataset->y : NULL; }
+const int32_t *tread_dataset_rows(const tread_dataset *dataset) { return dataset != NULL ? dataset->rows : NULL; }
+
+static const tread_schema *schema_of(const tread_dataset *dataset) {
+    static const tread_schema none;
+    return dataset != NULL && dataset->schema != NULL ? dataset->schema : &none;
+}
+const char *tread_dataset_class_name(const tread_dataset *dataset, int64_t i) {
+    return tread_names_at(&schema_of(dataset)->classes, i);
+}
+const char *tread_dataset_feature_name(const tread_dataset *dataset, int64_t i) {
+    return tread_names_at(&schema_of(dataset)->features, i);
+}
+const char *tread_dataset_target_name(const tread_dataset *dataset, int64_t i) {
+    return tread_names_at(&schema_of(dataset)->targets, i);
+}
+
+tread_status tread_dataset_check_normalizable(const tread_dataset *dataset) {
+    if (dataset->x_dtype == TREAD_INT32)
+        return tread_fail(TREAD_ERROR_DTYPE, "data set: int32 inputs are indices, which are not normalised");
+    return TREAD_OK;
+}
 
 tread_status tread_dataset_normalize(tread_dataset *dataset, double mean, double std) {
     TREAD_REFUSE_NULL("dataset normalize", dataset);
@@ -140,8 +186,8 @@ tread_status tread_dataset_normalize(tread_dataset *dataset, double mean, double
         return tread_fail(TREAD_ERROR_ARGUMENT, "data set: mean = %g is not finite", mean);
     if (!(std > 0) || !isfinite(std))
         return tread_fail(TREAD_ERROR_ARGUMENT, "data set: std = %g is not a finite number above 0", std);
-    if (dataset->x->dtype == TREAD_INT32)
-        return tread_fail(TREAD_ERROR_DTYPE, "data set: int32 inputs are indices, which are not normalised");
+    TREAD_TRY(tread_dataset_check_normalizable(dataset));
+    tread_standardization_destroy(&dataset->standard);
     dataset->mean = mean;
     dataset->std = std;
     return TREAD_OK;

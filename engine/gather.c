@@ -15,6 +15,7 @@ typedef struct gather_job {
     int64_t count, features;
     float scale, shift;
     double mean, factor;
+    const double *centres, *factors; /* one for each feature */
     void *to;
 } gather_job;
 
@@ -33,6 +34,24 @@ TREAD_KERNEL_BODY void convert_floats_body(const float *restrict from, int64_t n
 }
 TREAD_KERNEL(convert_floats, (const float *from, int64_t n, double mean, double factor, float *to),
              (from, n, mean, factor, to))
+
+TREAD_KERNEL_BODY void standardize_bytes_body(const uint8_t *restrict from, int64_t n, const double *restrict centres,
+                                              const double *restrict factors, float *restrict to) {
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (float)((from[i] - centres[i]) * factors[i]);
+}
+TREAD_KERNEL(standardize_bytes,
+             (const uint8_t *from, int64_t n, const double *centres, const double *factors, float *to),
+             (from, n, centres, factors, to))
+
+TREAD_KERNEL_BODY void standardize_floats_body(const float *restrict from, int64_t n, const double *restrict centres,
+                                               const double *restrict factors, float *restrict to) {
+    for (int64_t i = 0; i < n; i++)
+        to[i] = (float)((from[i] - centres[i]) * factors[i]);
+}
+TREAD_KERNEL(standardize_floats,
+             (const float *from, int64_t n, const double *centres, const double *factors, float *to),
+             (from, n, centres, factors, to))
 
 static void prefetch_row(const char *row, int64_t bytes) {
     for (int64_t i = 0; i < bytes && i < 4096; i += 64)
@@ -69,6 +88,22 @@ static void gather_indices(void *argument, int64_t begin, int64_t end) {
                (size_t)job->features * sizeof(int32_t));
 }
 
+static void gather_standard_bytes(void *argument, int64_t begin, int64_t end) {
+    const gather_job *job = argument;
+    for (int64_t i = begin; i < end; i++)
+        TREAD_CALL(standardize_bytes)
+    ((const uint8_t *)job->from + job->rows[i] * job->features, job->features, job->centres, job->factors,
+     (float *)job->to + i * job->features);
+}
+
+static void gather_standard_floats(void *argument, int64_t begin, int64_t end) {
+    const gather_job *job = argument;
+    for (int64_t i = begin; i < end; i++)
+        TREAD_CALL(standardize_floats)
+    ((const float *)job->from + job->rows[i] * job->features, job->features, job->centres, job->factors,
+     (float *)job->to + i * job->features);
+}
+
 static int64_t row_grain(int64_t features) { return features < GRAIN_VALUES ? GRAIN_VALUES / features : 1; }
 
 void tread_gather_bytes(const tread_context *context, const uint8_t *from, int64_t features, const int32_t *rows,
@@ -89,4 +124,18 @@ void tread_gather_indices(const tread_context *context, const int32_t *from, int
                           int64_t count, int32_t *to) {
     gather_job job = {.from = from, .rows = rows, .count = count, .features = length, .to = to};
     tread_parallel_for(context, count, row_grain(length), 1, gather_indices, &job);
+}
+
+void tread_gather_standard(const tread_context *context, tread_dtype dtype, const void *from, int64_t features,
+                           const int32_t *rows, int64_t count, const double *centres, const double *factors,
+                           float *to) {
+    gather_job job = {.from = from,
+                      .rows = rows,
+                      .count = count,
+                      .features = features,
+                      .centres = centres,
+                      .factors = factors,
+                      .to = to};
+    tread_parallel_for(context, count, row_grain(features), 1,
+                       dtype == TREAD_UINT8 ? gather_standard_bytes : gather_standard_floats, &job);
 }

@@ -5,7 +5,7 @@
 #include "core/parallel.h"
 #include "core/status.h"
 #include "core/tensor.h"
-#include "engine/dataset.h"
+#include "engine/walk.h"
 
 /* Bytes are summed in integers, exact in any order. Floats are summed in double over the lanes of
  * core/lanes.h in each chunk, and the chunks in order, so that the bits depend on neither threads nor vector width. */
@@ -83,11 +83,52 @@ static double fold(const measure_job *job, int64_t chunks) {
     return sum;
 }
 
+/* One pass over a set that is not one block in memory: the blocks' sums in order. */
+static tread_status walk_sum(tread_walk *walk, const double *mean, double *ret_sum) {
+    double sum = 0, part;
+    do {
+        TREAD_TRY(tread_walk_next(walk));
+        int64_t n = walk->count * walk->dataset->features;
+        if (mean == NULL)
+            TREAD_CALL(float_sum)(walk->values, n, &part);
+        else
+            TREAD_CALL(float_deviation)(walk->values, n, *mean, &part);
+        sum += part;
+    } while (walk->count > 0);
+    *ret_sum = sum;
+    return TREAD_OK;
+}
+
+static tread_status walk_both(tread_walk *walk, double *ret_mean, double *ret_std) {
+    double n = (double)walk->dataset->n * (double)walk->dataset->features, sum, square;
+    double unit = walk->dataset->x_dtype == TREAD_UINT8 ? 255 : 1;
+    TREAD_TRY(walk_sum(walk, NULL, &sum));
+    double mean = sum / n;
+    TREAD_TRY(walk_sum(walk, &mean, &square));
+    if (!isfinite(square))
+        return tread_fail(TREAD_ERROR_NUMERIC, "data set: the values are not all finite, or too large to measure");
+    *ret_mean = mean / unit;
+    *ret_std = sqrt(square / n) / unit;
+    return TREAD_OK;
+}
+
+static tread_status measure_walk(const tread_context *context, const tread_dataset *dataset, double *ret_mean,
+                                 double *ret_std) {
+    tread_walk walk;
+    tread_status status = tread_walk_create(context, dataset, &walk);
+    if (status == TREAD_OK)
+        status = walk_both(&walk, ret_mean, ret_std);
+    tread_walk_destroy(&walk);
+    return status;
+}
+
 tread_status tread_dataset_measure(tread_context *context, const tread_dataset *dataset, double *ret_mean,
                                    double *ret_std) {
     TREAD_REFUSE_NULL("dataset measure", dataset);
-    if (dataset->x->dtype == TREAD_INT32)
+    if (dataset->x_dtype == TREAD_INT32)
         return tread_fail(TREAD_ERROR_DTYPE, "data set: int32 inputs are indices, which have no mean");
+    if (dataset->rows != NULL || dataset->source.read != NULL)
+        return measure_walk(context, dataset, ret_mean, ret_std);
     int64_t n = dataset->x->count, chunks = tread_chunk_count(n);
     measure_job job = {.data = dataset->x->data, .n = n, .chunk = tread_chunk_size(n)};
     if (dataset->x->dtype == TREAD_UINT8) {

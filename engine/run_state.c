@@ -7,6 +7,7 @@
 #include "core/options.h"
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/run_state.h"
 #include "engine/weights.h"
 #include "optim/lr_scheduler.h"
 #include "optim/optimizer.h"
@@ -292,7 +293,8 @@ static tread_status load(loading *l, const tread_state *root) {
     if (status == TREAD_OK && l->report.n_parts == 0)
         return TREAD_OK;
     if (status == TREAD_OK)
-        status = tread_fail(TREAD_ERROR_FORMAT, "the state does not fit the run: %s", l->report.text);
+        status = tread_fail(TREAD_ERROR_FORMAT, "the state does not fit the run: %s%s", l->report.text,
+                            l->report.length + 1 < sizeof l->report.text ? "" : " (cut; tread_state_diff has all)");
     char sentence[4096];
     snprintf(sentence, sizeof sentence, "%s", tread_last_error());
     tread_status undone = put_back(l);
@@ -301,10 +303,17 @@ static tread_status load(loading *l, const tread_state *root) {
 }
 
 tread_status tread_run_load(const tread_run_parts *given, const tread_state *state) {
+    return tread_run_load_reported(given, state, NULL);
+}
+
+tread_status tread_run_load_reported(const tread_run_parts *given, const tread_state *state,
+                                     const tread_report *differences) {
     tread_run_parts parts;
     TREAD_REFUSE_NULL("run load", state);
     TREAD_TRY(check_parts(given, &parts));
     loading l = {.parts = &parts};
+    if (differences != NULL)
+        l.report = *differences;
     tread_status status = load(&l, state);
     forget(&l);
     if (status == TREAD_OK)

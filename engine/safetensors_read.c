@@ -44,16 +44,25 @@ static tread_status check_header_hash(tread_safetensors *file, char *bytes, size
     return TREAD_OK;
 }
 
-static tread_status parse_header(tread_safetensors *file, const char *text, size_t n) {
+/* jansson has an error without a code where it found no memory for a value that it was to make. */
+static tread_status json_failed(const tread_safetensors *file, const char *what, const json_error_t *error) {
+    enum json_error_code code = json_error_code(error);
+    if (code == json_error_out_of_memory || code == json_error_unknown)
+        return tread_fail(TREAD_ERROR_MEMORY, "%s: out of memory for %s", file->path, what);
+    return BAD(file, "%s is not JSON: byte %d: %s", what, error->position, error->text);
+}
+
+static tread_status parse_json(const tread_safetensors *file, const char *what, const char *text, size_t n,
+                               json_t **ret_value) {
     json_error_t error;
+    *ret_value = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    return *ret_value != NULL ? TREAD_OK : json_failed(file, what, &error);
+}
+
+static tread_status parse_header(tread_safetensors *file, const char *text, size_t n) {
     if (text[0] != '{')
         return BAD(file, "not a safetensors file: the header begins with byte %02x, expected '{'", (uint8_t)text[0]);
-    file->header = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-    if (file->header == NULL)
-        return json_error_code(&error) == json_error_out_of_memory
-                   ? tread_fail(TREAD_ERROR_MEMORY, "%s: out of memory for the header", file->path)
-                   : BAD(file, "the header is not JSON: byte %d: %s", error.position, error.text);
-    return TREAD_OK;
+    return parse_json(file, "the header", text, n, &file->header);
 }
 
 static tread_status read_header(tread_safetensors *file) {
@@ -202,12 +211,8 @@ static tread_status parse_tree(tread_safetensors *file) {
                    "its hash");
     if (text == NULL)
         return BAD(file, "__metadata__: there is no %s", "tread");
-    json_error_t error;
-    file->tree = json_loadb(json_string_value(text), json_string_length(text), JSON_REJECT_DUPLICATES, &error);
-    if (file->tree == NULL)
-        return json_error_code(&error) == json_error_out_of_memory
-                   ? tread_fail(TREAD_ERROR_MEMORY, "%s: out of memory for the metadata", file->path)
-                   : BAD(file, "__metadata__: tread is not JSON: byte %d: %s", error.position, error.text);
+    TREAD_TRY(
+        parse_json(file, "tread in the metadata", json_string_value(text), json_string_length(text), &file->tree));
     const json_t *version = json_object_get(file->tree, "format_version");
     if (!json_is_integer(version) || json_integer_value(version) < 1)
         return BAD(file, "__metadata__: %s is missing, or not a whole number from 1", "format_version");

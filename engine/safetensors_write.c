@@ -115,15 +115,17 @@ static tread_status write_file(const char *path, const char *bytes, size_t n_byt
     return status;
 }
 
-/* The length, the header and its padding, with the hash filled in. */
-static void finish_header(const json_t *header, char *bytes, size_t n_bytes) {
+/* The length, the header and its padding, with the hash filled in. Writing JSON takes memory, too. */
+static tread_status finish_header(const json_t *header, char *bytes, size_t n_bytes) {
     char hash[TREAD_HASH_DIGITS + 1];
     for (int i = 0; i < 8; i++)
         bytes[i] = (char)((uint64_t)(n_bytes - 8) >> 8 * i);
     memset(bytes + 8, ' ', n_bytes - 8);
-    json_dumpb(header, bytes + 8, n_bytes - 8, JSON_COMPACT);
+    if (json_dumpb(header, bytes + 8, n_bytes - 8, JSON_COMPACT) == 0)
+        return no_memory();
     tread_hash_text(bytes, n_bytes, hash);
     memcpy(bytes + 8 + sizeof TREAD_SAFETENSORS_MARK - 1, hash, TREAD_HASH_DIGITS);
+    return TREAD_OK;
 }
 
 static tread_status write_with_header(const char *path, const json_t *header, uint64_t data_bytes,
@@ -138,8 +140,9 @@ static tread_status write_with_header(const char *path, const json_t *header, ui
     char *bytes = tread_alloc(n_bytes, "header of a file");
     if (bytes == NULL)
         return TREAD_ERROR_MEMORY;
-    finish_header(header, bytes, n_bytes);
-    tread_status status = write_file(path, bytes, n_bytes, data_bytes, tensors, n);
+    tread_status status = finish_header(header, bytes, n_bytes);
+    if (status == TREAD_OK)
+        status = write_file(path, bytes, n_bytes, data_bytes, tensors, n);
     tread_free(bytes);
     return status;
 }

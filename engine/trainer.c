@@ -1,12 +1,11 @@
 #include "engine/trainer.h"
 
-#include <string.h>
+#include <math.h>
 #include <time.h>
 
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/status.h"
-#include "engine/dataset.h"
 
 double tread_clock_seconds(void) {
     struct timespec time;
@@ -26,53 +25,34 @@ const char *tread_stop_reason_string(tread_stop_reason reason) {
     case TREAD_STOP_REQUESTED: return "stopped on request";
     case TREAD_STOP_NOT_FINITE: return "loss not finite";
     case TREAD_STOP_FAILED: return "failed";
+    case TREAD_STOP_STEPS: return "all steps done";
+    case TREAD_STOP_SECONDS: return "time over";
+    case TREAD_STOP_TARGET: return "target reached";
+    case TREAD_STOP_PATIENCE: return "no better for too long";
     }
     return "unknown reason";
 }
 
-tread_trainer_options tread_trainer_defaults(void) {
-    return (tread_trainer_options){.size = sizeof(tread_trainer_options), .epochs = 1, .evaluate_every = 1};
-}
-
 tread_callbacks tread_callbacks_defaults(void) { return (tread_callbacks){.size = sizeof(tread_callbacks)}; }
 
-static tread_status check_sets(const tread_trainer_options *options) {
-    const tread_dataset *train = options->train != NULL ? tread_batches_dataset(options->train) : NULL;
-    const tread_dataset *test = options->test != NULL ? tread_batches_dataset(options->test) : NULL;
-    if (train != NULL && test != NULL && train->features != test->features)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "trainer: train has %lld features a sample, test %lld",
-                          (long long)train->features, (long long)test->features);
-    const tread_dataset *any = train != NULL ? train : test;
-    if (any != NULL && any->y == NULL && options->loss == NULL && options->closure == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT,
-                          "trainer: the data set has neither labels nor targets, and no loss is given");
+/* The parameters that averages and best weights are of. */
+static tread_status gather_parameters(tread_trainer *trainer) {
+    const tread_trainer_options *o = &trainer->options;
+    const tread_parameter_list model = {0}, list = o->model != NULL ? tread_module_parameters(o->model) : model;
+    size_t n = list.count, groups = o->model == NULL ? tread_optimizer_group_count(o->optimizer) : 0;
+    for (size_t g = 0; g < groups; g++)
+        n += tread_optimizer_group_params(o->optimizer, g).count;
+    trainer->parameters = tread_calloc(n, sizeof *trainer->parameters, "list of parameters");
+    if (trainer->parameters == NULL)
+        return TREAD_ERROR_MEMORY;
+    for (size_t i = 0; i < list.count; i++)
+        trainer->parameters[trainer->n_parameters++] = list.items[i];
+    for (size_t g = 0; g < groups; g++) {
+        tread_parameter_list group = tread_optimizer_group_params(o->optimizer, g);
+        for (size_t i = 0; i < group.count; i++)
+            trainer->parameters[trainer->n_parameters++] = group.items[i];
+    }
     return TREAD_OK;
-}
-
-static tread_status check(const tread_trainer_options *options) {
-    if (options->model == NULL && options->forward == NULL && options->closure == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "trainer: neither model nor forward is given");
-    if (options->epochs < 0)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "trainer: epochs = %lld is below 0", (long long)options->epochs);
-    if (options->evaluate_every < 0)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "trainer: evaluate_every = %lld is below 0",
-                          (long long)options->evaluate_every);
-    if (options->schedule_every != TREAD_EVERY_EPOCH && options->schedule_every != TREAD_EVERY_STEP)
-        return tread_fail(TREAD_ERROR_ARGUMENT,
-                          "trainer: schedule_every = %d is neither TREAD_EVERY_EPOCH nor TREAD_EVERY_STEP",
-                          (int)options->schedule_every);
-    if (options->scheduler != NULL && options->schedule_every == TREAD_EVERY_STEP &&
-        tread_lr_scheduler_needs_metric(options->scheduler))
-        return tread_fail(TREAD_ERROR_ARGUMENT,
-                          "trainer: %s follows a metric, which there is every epoch, not every step",
-                          tread_lr_scheduler_name(options->scheduler));
-    return check_sets(options);
-}
-
-static tread_loss_fn default_loss(const tread_trainer_options *options) {
-    const tread_batches *batches = options->train != NULL ? options->train : options->test;
-    bool labels = batches != NULL && tread_dataset_classes(tread_batches_dataset(batches)) > 0;
-    return labels ? tread_loss_cross_entropy : tread_loss_mse;
 }
 
 static tread_status build(tread_trainer *trainer) {
@@ -80,21 +60,28 @@ static tread_status build(tread_trainer *trainer) {
     trainer->evaluation_tape = trainer->tape == NULL ? NULL : tread_tape_create(trainer->context);
     if (trainer->evaluation_tape == NULL)
         return TREAD_ERROR_MEMORY;
+    TREAD_TRY(gather_parameters(trainer));
+    TREAD_TRY(tread_trainer_create_weights(trainer));
+    trainer->batch_skipped = tread_calloc((size_t)trainer->options.accumulate, 1, "flags of a step's batches");
+    if (trainer->batch_skipped == NULL)
+        return TREAD_ERROR_MEMORY;
     return trainer->options.callbacks == NULL ? TREAD_OK
                                               : tread_trainer_add_callbacks(trainer, trainer->options.callbacks);
 }
 
 tread_trainer *tread_trainer_create(tread_context *context, const tread_trainer_options *options) {
-    tread_trainer_options chosen = tread_trainer_defaults();
-    if (tread_options_read("trainer", options, &chosen, sizeof chosen) != TREAD_OK || check(&chosen) != TREAD_OK)
+    tread_trainer_options chosen;
+    if (tread_trainer_read_options(options, &chosen) != TREAD_OK)
         return NULL;
     tread_trainer *trainer = tread_calloc(1, sizeof *trainer, "trainer");
     if (trainer == NULL)
         return NULL;
     trainer->context = context;
     trainer->options = chosen;
-    if (trainer->options.loss == NULL)
-        trainer->options.loss = default_loss(&chosen);
+    trainer->progress.best = trainer->progress.target_best = NAN;
+    trainer->batch_share = 1;
+    trainer->saves = (tread_trainer_saves){.step = -1};
+    tread_trainer_update_result(trainer);
     if (build(trainer) != TREAD_OK) {
         tread_trainer_destroy(trainer);
         return NULL;
@@ -108,6 +95,10 @@ void tread_trainer_destroy(tread_trainer *trainer) {
         return;
     tread_tape_destroy(trainer->tape);
     tread_tape_destroy(trainer->evaluation_tape);
+    tread_tensor_destroy(trainer->share);
+    tread_trainer_destroy_weights(trainer);
+    tread_free(trainer->parameters);
+    tread_free(trainer->batch_skipped);
     tread_free(trainer->callbacks);
     tread_free(trainer->history);
     tread_free(trainer);
@@ -129,6 +120,19 @@ tread_status tread_trainer_add_callbacks(tread_trainer *trainer, const tread_cal
     return TREAD_OK;
 }
 
+void tread_trainer_update_result(tread_trainer *trainer) {
+    const tread_trainer_progress *progress = &trainer->progress;
+    tread_train_result *result = &trainer->result;
+    result->epochs = progress->epoch;
+    result->steps = progress->steps;
+    result->samples = progress->samples;
+    result->skipped = progress->skipped;
+    result->best = progress->best;
+    result->best_step = progress->best_step;
+    result->best_epoch = progress->best_epoch;
+    result->n_not_better = progress->n_not_better;
+}
+
 const tread_train_result *tread_trainer_result(const tread_trainer *trainer) {
     return trainer != NULL ? &trainer->result : NULL;
 }
@@ -148,3 +152,6 @@ tread_optimizer *tread_trainer_optimizer(const tread_trainer *trainer) {
     return trainer != NULL ? trainer->options.optimizer : NULL;
 }
 tread_context *tread_trainer_context(const tread_trainer *trainer) { return trainer != NULL ? trainer->context : NULL; }
+tread_weights_kind tread_trainer_held_weights(const tread_trainer *trainer) {
+    return trainer != NULL ? trainer->held : TREAD_WEIGHTS_TRAINING;
+}

@@ -60,6 +60,12 @@ static tread_status read_options(const tread_clip_options *options, const char *
     return check_request(call, 0, 2, ret_options->nonfinite);
 }
 
+/* INFINITY where nothing is to be clipped; solvers do not even have the field. */
+static double max_norm_of(const tread_optimizer *optimizer, const tread_param_group *group) {
+    const double *max_norm = tread_group_option(optimizer, group, "clip_grad_max_norm");
+    return max_norm != NULL ? *max_norm : INFINITY;
+}
+
 tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
                                        double *ret_norms) {
     TREAD_REFUSE_NULL("optimizer clip grad", optimizer);
@@ -69,10 +75,10 @@ tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_c
     bool bad = false;
     for (size_t g = 0; g < optimizer->n_groups; g++) {
         tread_param_group *group = &optimizer->groups[g];
-        double max_norm = *(double *)tread_group_option(optimizer, group, "clip_grad_max_norm");
-        double p = *(double *)tread_group_option(optimizer, group, "clip_grad_norm_type");
+        double max_norm = max_norm_of(optimizer, group);
         group->norm = isfinite(max_norm)
-                          ? tread_leaves_norm(optimizer->context, &optimizer->leaves, group->first, group->count, p)
+                          ? tread_leaves_norm(optimizer->context, &optimizer->leaves, group->first, group->count,
+                                              *(double *)tread_group_option(optimizer, group, "clip_grad_norm_type"))
                           : NAN;
         if (!isfinite(max_norm) || isfinite(group->norm))
             continue;
@@ -85,7 +91,7 @@ tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_c
     optimizer->skip_next |= skip;
     for (size_t g = 0; g < optimizer->n_groups; g++) {
         tread_param_group *group = &optimizer->groups[g];
-        double max_norm = *(double *)tread_group_option(optimizer, group, "clip_grad_max_norm");
+        double max_norm = max_norm_of(optimizer, group);
         if (ret_norms != NULL)
             ret_norms[g] = group->norm;
         if (isfinite(max_norm) && !skip)

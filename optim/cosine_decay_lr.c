@@ -7,7 +7,7 @@ static double lr(const void *options, double base_lr, int64_t step, size_t group
     (void)group;
     if (step >= o->decay_steps)
         return base_lr * o->alpha;
-    return base_lr * ((1 - o->alpha) * (0.5 * (1 + tread_cos_pi(step, o->decay_steps))) + o->alpha);
+    return base_lr * tread_between(o->alpha, 1, 0.5 * (1 + tread_cos_pi(step, o->decay_steps)));
 }
 
 static const tread_field fields[] = {

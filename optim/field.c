@@ -7,10 +7,8 @@
 #include "core/memory.h"
 #include "core/options.h"
 #include "core/status.h"
-
-static size_t list_count(const tread_field *field, const void *options) {
-    return *(const size_t *)((const char *)options + field->count_offset);
-}
+#include "optim/lr_function.h"
+#include "optim/lr_inner.h"
 
 static double value_at(const tread_field *field, const void *options, size_t i) {
     const void *at = (const char *)options + field->offset;
@@ -21,8 +19,8 @@ static double value_at(const tread_field *field, const void *options, size_t i) 
     case TREAD_FIELD_CHOICE: return *(const int *)at; /* an enum of the options' header, which is an int here */
     case TREAD_FIELD_REAL_LIST: return (*(const double *const *)at)[i];
     case TREAD_FIELD_INTEGER_LIST: return (double)(*(const int64_t *const *)at)[i];
+    default: return NAN;
     }
-    return NAN;
 }
 
 static void set_value(const tread_field *field, void *options, size_t i, double value) {
@@ -32,8 +30,7 @@ static void set_value(const tread_field *field, void *options, size_t i, double 
     case TREAD_FIELD_INTEGER: *(int64_t *)at = (int64_t)value; break;
     case TREAD_FIELD_BOOLEAN: *(bool *)at = value != 0; break;
     case TREAD_FIELD_CHOICE: *(int *)at = (int)value; break;
-    case TREAD_FIELD_REAL_LIST:
-    case TREAD_FIELD_INTEGER_LIST: break; /* replaced whole, as text */
+    default: break; /* replaced whole, as text */
     }
 }
 
@@ -45,31 +42,46 @@ void tread_fields_defaults(const tread_field_table *table, void *ret_options) {
             set_value(&table->fields[f], ret_options, i, table->fields[f].initial[i]);
 }
 
+static void **pointer_of(const tread_field *field, void *options) { return (void **)((char *)options + field->offset); }
+
 void tread_fields_free(const tread_field_table *table, void *options) {
-    for (size_t f = 0; options != NULL && f < table->n_fields; f++)
-        if (tread_field_is_list(&table->fields[f]))
-            tread_free(*(void **)((char *)options + table->fields[f].offset));
+    for (size_t f = 0; options != NULL && f < table->n_fields; f++) {
+        tread_inner_free(&table->fields[f], options);
+        if (tread_field_is_counted(&table->fields[f]))
+            tread_free(*pointer_of(&table->fields[f], options));
+    }
     tread_free(options);
+}
+
+static void *copy_list(const tread_field *field, const void *list, size_t n) {
+    if (field->kind == TREAD_FIELD_FUNCTIONS)
+        return tread_lr_functions_copy(list, n);
+    size_t size = field->kind == TREAD_FIELD_SCHEDULERS ? sizeof(tread_lr_scheduler *) : sizeof(double);
+    void *copy = tread_calloc(n, size, "an option's list");
+    if (copy != NULL)
+        memcpy(copy, list, n * size);
+    return copy;
 }
 
 /* The caller's lists become the copy's own. On failure those not copied yet are empty, so that free is safe. */
 static tread_status own_lists(const tread_field_table *table, void *options) {
-    bool failed = false;
+    tread_status status = TREAD_OK;
     for (size_t f = 0; f < table->n_fields; f++) {
         const tread_field *field = &table->fields[f];
-        if (!tread_field_is_list(field))
+        if (!tread_field_is_counted(field))
             continue;
-        void **list = (void **)((char *)options + field->offset);
-        size_t *count = (size_t *)((char *)options + field->count_offset), bytes = *count * sizeof(double);
-        void *copy = failed || *list == NULL || *count == 0 ? NULL : tread_alloc(bytes, "an option's list");
-        failed |= copy == NULL && *list != NULL && *count > 0;
-        if (copy != NULL)
-            memcpy(copy, *list, bytes);
-        else
+        void **list = pointer_of(field, options), *copy = NULL;
+        size_t *count = (size_t *)((char *)options + field->count_offset);
+        if (status == TREAD_OK && *count > 0 && *list == NULL)
+            status =
+                tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is NULL, and its count %zu", table->name, field->name, *count);
+        if (status == TREAD_OK && *count > 0 && (copy = copy_list(field, *list, *count)) == NULL)
+            status = TREAD_ERROR_MEMORY;
+        if (copy == NULL)
             *count = 0;
         *list = copy;
     }
-    return failed ? TREAD_ERROR_MEMORY : TREAD_OK;
+    return status;
 }
 
 tread_status tread_fields_clone(const tread_field_table *table, const void *options, void **ret_options) {
@@ -88,6 +100,21 @@ tread_status tread_fields_clone(const tread_field_table *table, const void *opti
         status = tread_fields_check(table, copy);
     if (status != TREAD_OK)
         tread_fields_free(table, copy);
+    else
+        *ret_options = copy;
+    return status;
+}
+
+tread_status tread_fields_copy(const tread_field_table *table, const void *options, void **ret_options) {
+    void *copy = tread_alloc(table->size, "options");
+    if (copy == NULL)
+        return TREAD_ERROR_MEMORY;
+    memcpy(copy, options, table->size);
+    tread_status status = own_lists(table, copy);
+    for (size_t f = 0; f < table->n_fields && status == TREAD_OK; f++)
+        status = tread_inner_copy(&table->fields[f], copy);
+    if (status != TREAD_OK)
+        tread_fields_free(table, copy); /* schedulers not copied yet have another owner */
     else
         *ret_options = copy;
     return status;
@@ -113,6 +140,10 @@ static void range_text(const tread_field *field, tread_report *text) {
                              : field->choices[i + 1] == NULL ? " or "
                                                              : ", ",
                              field->choices[i]);
+    } else if (field->kind == TREAD_FIELD_FUNCTIONS) {
+        tread_report_add(text, "functions, in C only");
+    } else if (tread_field_has_schedulers(field)) {
+        tread_report_add(text, field->kind == TREAD_FIELD_SCHEDULER ? "[a scheduler]" : "[a scheduler]/[another]/...");
     } else {
         tread_report_add(text, "%c%s, %s%c", range->low_open ? '(' : '[', tread_number_text(low, range->low),
                          tread_number_text(high, range->high), range->high_open ? ')' : ']');
@@ -131,8 +162,11 @@ static tread_status check_value(const tread_field_table *table, const tread_fiel
             n_choices++;
         fine = value >= 0 && value < n_choices;
     } else if (field->kind != TREAD_FIELD_BOOLEAN) {
-        fine = in_range(&field->range, value);
+        fine = in_range(&field->range, value) || (field->may_be_absent && isnan(value));
     }
+    bool whole = field->kind == TREAD_FIELD_INTEGER || field->kind == TREAD_FIELD_INTEGER_LIST;
+    if (fine && whole && fabs(value) > TREAD_LARGEST_INTEGER)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is more than 2^53", table->name, field->name);
     if (fine)
         return TREAD_OK;
     tread_report range = {.length = 0};
@@ -147,8 +181,11 @@ static tread_status check_value(const tread_field_table *table, const tread_fiel
 tread_status tread_fields_check(const tread_field_table *table, const void *options) {
     for (size_t f = 0; f < table->n_fields; f++) {
         const tread_field *field = &table->fields[f];
-        size_t n = tread_field_is_list(field) ? list_count(field, options) : tread_field_values(field);
-        for (size_t i = 0; i < n; i++)
+        size_t n = tread_field_is_counted(field) ? tread_field_count(field, options) : tread_field_values(field);
+        if (n == 0 && field->required)
+            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is empty, and there is no default", table->name,
+                              field->name);
+        for (size_t i = 0; i < n && tread_field_has_numbers(field); i++)
             TREAD_TRY(check_value(table, field, options, i, tread_field_is_list(field) || n > 1));
     }
     return table->check != NULL ? table->check(options) : TREAD_OK;
@@ -176,8 +213,9 @@ static tread_status find_value(const tread_field_table *table, const char *name,
     const tread_field *field = find(table, name, bracket != NULL ? (size_t)(bracket - name) : strlen(name));
     if (field == NULL)
         return TREAD_ERROR_ARGUMENT;
-    if (tread_field_is_list(field))
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is a list, and no number", table->name, field->name);
+    if (tread_field_is_counted(field) || field->kind == TREAD_FIELD_SCHEDULER)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is a %s, and no number", table->name, field->name,
+                          tread_field_is_counted(field) ? "list" : "scheduler");
     int n = (int)tread_field_values(field);
     if (n == 1 && bracket == NULL) {
         *ret_field = field;
@@ -214,9 +252,13 @@ tread_status tread_fields_set(const tread_field_table *table, void *options, con
         fits = value == 0 || value == 1;
     if (!fits) {
         char number[TREAD_NUMBER_TEXT];
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = %s is not %s", table->name, field->name,
+        tread_report range = {.length = 0};
+        if (field->kind == TREAD_FIELD_INTEGER)
+            range_text(field, &range);
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = %s is not %s%s%s", table->name, field->name,
                           tread_number_text(number, value),
-                          field->kind == TREAD_FIELD_BOOLEAN ? "0 (false) or 1 (true)" : "a whole number");
+                          field->kind == TREAD_FIELD_BOOLEAN ? "0 (false) or 1 (true)" : "a whole number",
+                          range.length > 0 ? " in " : "", range.text);
     }
     if (field->kind == TREAD_FIELD_CHOICE && fabs(value) > 1000)
         value = -1; /* no choice, and small enough for its int */
@@ -226,7 +268,10 @@ tread_status tread_fields_set(const tread_field_table *table, void *options, con
 
 void tread_field_describe(const tread_field *field, tread_field_info *ret_info) {
     tread_report initial = {.length = 0}, range = {.length = 0};
-    if (!field->required && !tread_field_is_list(field)) {
+    bool single = !tread_field_is_counted(field) && field->kind != TREAD_FIELD_SCHEDULER;
+    if (!field->required && !single) {
+        tread_report_add(&initial, "none");
+    } else if (!field->required) {
         tread_field alone = *field;
         alone.offset = 0;
         _Alignas(double) char storage[TREAD_MAX_VALUES * sizeof(double)] = {0};
@@ -237,7 +282,7 @@ void tread_field_describe(const tread_field *field, tread_field_info *ret_info) 
     range_text(field, &range);
     *ret_info = (tread_field_info){.name = field->name,
                                    .kind = field->kind,
-                                   .n_values = tread_field_is_list(field) ? 0 : (int)tread_field_values(field),
+                                   .n_values = single ? (int)tread_field_values(field) : 0,
                                    .required = field->required,
                                    .doc = field->doc,
                                    .low = field->range.low,

@@ -10,7 +10,8 @@
 
 #include "optim/report.h"
 
-#define TREAD_MAX_VALUES 2 /* of an array field */
+#define TREAD_MAX_VALUES 2           /* of an array field */
+#define TREAD_LARGEST_INTEGER 0x1p53 /* of an integer field: doubles hold it, and sums of a few do not overflow */
 
 typedef struct tread_range {
     double low, high;
@@ -25,6 +26,12 @@ typedef struct tread_range {
     { 0, INFINITY, true, true, false, false } /* (0, inf) */
 #define TREAD_RANGE_BELOW_ONE                                                                                          \
     { 0, 1, false, true, false, false } /* [0, 1) */
+#define TREAD_RANGE_UNIT                                                                                               \
+    { 0, 1, false, false, false, false } /* [0, 1] */
+#define TREAD_RANGE_UP_TO_ONE                                                                                          \
+    { 0, 1, true, false, false, false } /* (0, 1] */
+#define TREAD_RANGE_INSIDE(below, above)                                                                               \
+    { (below), (above), true, true, false, false } /* (below, above) */
 #define TREAD_RANGE_FROM(first)                                                                                        \
     { (first), INFINITY, false, true, false, false } /* [first, inf) */
 
@@ -38,9 +45,11 @@ typedef struct tread_field {
                                          empty */
     tread_range range;                /* numbers, and each entry of a list */
     const char *const *choices;       /* NULL at the end */
-    bool required;                    /* no default: a spec string must give it */
+    bool required;                    /* no default: a spec string must give it, and a list may not be empty */
     bool identity;                    /* part of what the algorithm is: fixed once state exists */
     bool unsaved;                     /* not in a state dict */
+    bool per_group;                   /* lists: one entry, or one a group (or none, where not required) */
+    bool may_be_absent;               /* reals: NAN is "none yet", and left out of a state dict */
     const char *doc;
 } tread_field;
 
@@ -96,8 +105,29 @@ typedef struct tread_field_table {
      .doc = "the step to go on after; -1: from the start"},                                                            \
         TREAD_BOOLEAN(struct_name, verbose, 0, "log each new learning rate")
 
+/* Of those that move momentum too. Not 0: that would drop the optimizer's momentum buffer. */
+#define TREAD_FIELDS_OF_MOMENTUM(struct_name, base, max)                                                               \
+    TREAD_BOOLEAN(struct_name, cycle_momentum, 0, "move momentum or betas[0] against lr"),                             \
+        TREAD_REAL(struct_name, base_momentum, base, TREAD_RANGE_INSIDE(0, 1), "momentum at the peak"),                \
+        TREAD_REAL(struct_name, max_momentum, max, TREAD_RANGE_INSIDE(0, 1), "momentum away from it")
+
+/* Numbers, to be written with slashes between. */
 static inline bool tread_field_is_list(const tread_field *field) {
     return field->kind == TREAD_FIELD_REAL_LIST || field->kind == TREAD_FIELD_INTEGER_LIST;
+}
+/* A pointer and a count, which also functions and schedulers are. */
+static inline bool tread_field_is_counted(const tread_field *field) {
+    return tread_field_is_list(field) || field->kind == TREAD_FIELD_FUNCTIONS || field->kind == TREAD_FIELD_SCHEDULERS;
+}
+static inline bool tread_field_has_schedulers(const tread_field *field) {
+    return field->kind == TREAD_FIELD_SCHEDULER || field->kind == TREAD_FIELD_SCHEDULERS;
+}
+/* In range or not: all but functions and schedulers. */
+static inline bool tread_field_has_numbers(const tread_field *field) {
+    return field->kind != TREAD_FIELD_FUNCTIONS && !tread_field_has_schedulers(field);
+}
+static inline size_t tread_field_count(const tread_field *field, const void *options) {
+    return *(const size_t *)((const char *)options + field->count_offset);
 }
 static inline size_t tread_field_values(const tread_field *field) {
     return field->n_values > 1 ? (size_t)field->n_values : 1;
@@ -105,10 +135,14 @@ static inline size_t tread_field_values(const tread_field *field) {
 
 /* Sets size and every default. */
 void tread_fields_defaults(const tread_field_table *table, void *ret_options);
-/* A checked copy of a caller's struct (NULL: defaults), lists copied too; options of an older, shorter struct get the
- * defaults of what they lack. Freed by tread_fields_free(). TREAD_ERROR_ARGUMENT, TREAD_ERROR_MEMORY. */
+/* A checked copy of a caller's struct (NULL: defaults), lists copied too, but of schedulers only their handles; options
+ * of an older, shorter struct get the defaults of what they lack. Freed by tread_fields_free(). TREAD_ERROR_ARGUMENT,
+ * TREAD_ERROR_MEMORY. */
 tread_status tread_fields_clone(const tread_field_table *table, const void *options, void **ret_options);
-void tread_fields_free(const tread_field_table *table, void *options); /* NULL is accepted */
+/* A copy of options of our own, with the schedulers in them. TREAD_ERROR_MEMORY. */
+tread_status tread_fields_copy(const tread_field_table *table, const void *options, void **ret_options);
+/* With the schedulers that options own. NULL is accepted. */
+void tread_fields_free(const tread_field_table *table, void *options);
 /* Each field in its range, then table->check. The sentence names table, field, value and range. */
 tread_status tread_fields_check(const tread_field_table *table, const void *options);
 

@@ -3,7 +3,8 @@
 
 #include "core/memory.h"
 #include "core/status.h"
-#include "optim/field.h"
+#include "optim/lr_function.h"
+#include "optim/lr_inner.h"
 
 /* The numbers of a field as they lie, and how many. */
 static size_t numbers_of(const tread_field *field, const void *options, const double **ret_reals,
@@ -29,6 +30,10 @@ void tread_field_text(const tread_field *field, const void *options, tread_repor
         tread_report_add(ret_text, *(const bool *)at ? "true" : "false");
     } else if (field->kind == TREAD_FIELD_CHOICE) {
         tread_report_add(ret_text, "%s", field->choices[*(const int *)at]);
+    } else if (field->kind == TREAD_FIELD_FUNCTIONS) {
+        tread_report_add(ret_text, "%zu", tread_field_count(field, options));
+    } else if (tread_field_has_schedulers(field)) {
+        tread_inner_text(field, options, ret_text);
     } else {
         const double *reals;
         const int64_t *integers;
@@ -95,6 +100,12 @@ static tread_status set_list_text(const tread_field_table *table, void *options,
     return TREAD_OK;
 }
 
+static tread_status fail_functions(const tread_field_table *table, const tread_field *field) {
+    return tread_fail(TREAD_ERROR_ARGUMENT,
+                      "%s: its %s are C functions, which no text can name; in a C program call tread_%s()", table->name,
+                      field->name, table->name);
+}
+
 tread_status tread_fields_set_text(const tread_field_table *table, void *options, const tread_field *field,
                                    const char *text) {
     void *at = (char *)options + field->offset;
@@ -123,6 +134,9 @@ tread_status tread_fields_set_text(const tread_field_table *table, void *options
         return fail_text(table, field, text, "");
     case TREAD_FIELD_REAL_LIST:
     case TREAD_FIELD_INTEGER_LIST: return set_list_text(table, options, field, text);
+    case TREAD_FIELD_FUNCTIONS: return fail_functions(table, field);
+    case TREAD_FIELD_SCHEDULER:
+    case TREAD_FIELD_SCHEDULERS: return tread_inner_set_text(table, options, field, text);
     }
     return TREAD_OK;
 }
@@ -154,6 +168,9 @@ static tread_status parse_part(const tread_field_table *table, void *options, ch
 
 tread_status tread_fields_parse(const tread_field_table *table, void *options, const char *text) {
     uint64_t given = 0;
+    for (size_t f = 0; f < table->n_fields; f++) /* whatever else is given */
+        if (table->fields[f].kind == TREAD_FIELD_FUNCTIONS)
+            return fail_functions(table, &table->fields[f]);
     while (text[0] != '\0') {
         size_t length = part_length(text);
         char *part = tread_strndup(text, length);
@@ -191,6 +208,12 @@ static tread_status field_to_state(const tread_field *field, const void *options
         return tread_state_add_integer(tree, field->name, *(const bool *)at);
     if (field->kind == TREAD_FIELD_CHOICE)
         return tread_state_add_string(tree, field->name, field->choices[*(const int *)at]);
+    if (field->kind == TREAD_FIELD_FUNCTIONS)
+        return tread_lr_functions_to_state(field, options, tree);
+    if (tread_field_has_schedulers(field))
+        return tread_inner_to_state(field, options, tree);
+    if (field->may_be_absent && isnan(*(const double *)at))
+        return TREAD_OK;
     const double *reals;
     const int64_t *integers;
     size_t n = numbers_of(field, options, &reals, &integers);
@@ -275,7 +298,15 @@ tread_status tread_fields_from_state(const tread_field_table *table, void *optio
         if (field->unsaved)
             continue;
         bool fits = part != NULL;
-        if (fits && tread_field_is_list(field))
+        if (!fits && field->may_be_absent) {
+            *(double *)((char *)options + field->offset) = NAN;
+            continue;
+        }
+        if (fits && field->kind == TREAD_FIELD_FUNCTIONS)
+            tread_lr_functions_compare(field, options, part, where, report);
+        else if (fits && tread_field_has_schedulers(field))
+            TREAD_TRY(tread_inner_from_state(field, options, part, where, report));
+        else if (fits && tread_field_is_list(field))
             TREAD_TRY(list_from_state(field, options, part, &fits));
         else if (fits)
             fits = scalar_from_state(table, field, options, part);

@@ -184,6 +184,8 @@ static tread_status set(tread_optimizer *optimizer, size_t group, const assignme
     }
     for (size_t g = first; g < end; g++)
         TREAD_TRY(assign(optimizer, &optimizer->groups[g], a));
+    if (optimizer->type->fit_solver != NULL)
+        TREAD_TRY(optimizer->type->fit_solver(optimizer->solver, optimizer->groups[0].spare));
     /* Memory last: with one new value every group that needs some needs it for that value. */
     return tread_groups_commit(optimizer, first, end);
 }

@@ -44,7 +44,7 @@ TREAD_KERNEL_BODY void moments_and_norms(const factors *pf, const tread_update *
         if (amsgrad)
             vmax[i] = vi <= vmax[i] ? vmax[i] : vi; /* a NaN passes */
     }
-    const float *restrict square = amsgrad ? u->slots[2] : u->slots[1];
+    const float *square = amsgrad ? vmax : v;
     double x_sum, u_sum;
     TREAD_LANE_SUM(x_sum, u->n, i, squared(x[i]));
     TREAD_LANE_SUM(u_sum, u->n, i, squared(direction(&f, x[i], m[i], square[i])));

@@ -5,6 +5,7 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/status.h"
+#include "optim/lr_inner.h"
 #include "optim/optimizer.h"
 
 static const void *option(const tread_lr_scheduler *scheduler, const char *name) {
@@ -18,6 +19,8 @@ static const void *option(const tread_lr_scheduler *scheduler, const char *name)
 static const char *name_of(const tread_lr_scheduler *scheduler) { return scheduler->type->table.name; }
 
 tread_status tread_lr_scheduler_check_optimizer(const tread_lr_scheduler *scheduler) {
+    if (scheduler->owner != NULL)
+        return tread_fail(TREAD_ERROR_STATE, "%s: it is part of another scheduler", name_of(scheduler));
     if (scheduler->optimizer == NULL)
         return tread_fail(TREAD_ERROR_STATE, "%s: its optimizer has been destroyed", name_of(scheduler));
     return TREAD_OK;
@@ -25,8 +28,6 @@ tread_status tread_lr_scheduler_check_optimizer(const tread_lr_scheduler *schedu
 
 tread_status tread_lr_scheduler_fit_groups(tread_lr_scheduler *scheduler) {
     size_t n = scheduler->optimizer->n_groups;
-    if (scheduler->type->check_groups != NULL)
-        TREAD_TRY(scheduler->type->check_groups(scheduler->options, n));
     if (n == scheduler->n_lrs)
         return TREAD_OK;
     double *lrs = tread_alloc(2 * n * sizeof *lrs, "a scheduler's learning rates");
@@ -52,6 +53,26 @@ static tread_status compute(tread_lr_scheduler *scheduler, int64_t step) {
         scheduler->lrs[scheduler->n_lrs + g] = lr;
     }
     return TREAD_OK;
+}
+
+const char *tread_lr_scheduler_momentum_field(const tread_optimizer *optimizer) {
+    const tread_field_table *table = &optimizer->type->table;
+    const char *name = NULL;
+    for (size_t f = 0; f < table->n_fields; f++)
+        if (strcmp(table->fields[f].name, "momentum") == 0)
+            return "momentum";
+        else if (strcmp(table->fields[f].name, "betas") == 0)
+            name = "betas[0]";
+    return name;
+}
+
+tread_status tread_lr_scheduler_write_momentum(const tread_lr_scheduler *scheduler, const void *options, int64_t step) {
+    const tread_lr_scheduler_type *type = scheduler->type;
+    double momentum = type->momentum != NULL ? type->momentum(options, step) : NAN;
+    if (isnan(momentum))
+        return TREAD_OK;
+    return tread_optimizer_set(scheduler->optimizer, TREAD_ALL_GROUPS,
+                               tread_lr_scheduler_momentum_field(scheduler->optimizer), momentum);
 }
 
 void tread_lr_scheduler_write(tread_lr_scheduler *scheduler) {
@@ -81,7 +102,14 @@ static tread_status check_company(const tread_optimizer *optimizer, const tread_
 
 static tread_status start(tread_lr_scheduler *scheduler) {
     tread_optimizer *optimizer = scheduler->optimizer;
+    const tread_field_table *table = &scheduler->type->table;
     const int64_t *last_step = option(scheduler, "last_step");
+    TREAD_TRY(check_company(optimizer, scheduler->type));
+    TREAD_TRY(tread_inner_check(table, scheduler->options, optimizer));
+    TREAD_TRY(tread_inner_fit_groups(table, scheduler->options, optimizer->n_groups, TREAD_ERROR_ARGUMENT));
+    if (tread_inner_cycles_momentum(table, scheduler->options) && tread_lr_scheduler_momentum_field(optimizer) == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: cycle_momentum is true, and %s has neither momentum nor betas",
+                          table->name, optimizer->type->table.name);
     TREAD_TRY(tread_lr_scheduler_fit_groups(scheduler));
     if (scheduler->type->lr_on_metric != NULL) {
         scheduler->memory = tread_alloc(scheduler->type->memory->size, "a scheduler's state");
@@ -99,6 +127,8 @@ static tread_status start(tread_lr_scheduler *scheduler) {
                 name_of(scheduler), (long long)*last_step, g);
     scheduler->last_step = *last_step + 1;
     TREAD_TRY(compute(scheduler, scheduler->last_step));
+    TREAD_TRY(tread_lr_scheduler_write_momentum(scheduler, scheduler->options, scheduler->last_step));
+    tread_inner_take(table, scheduler->options);
     for (size_t g = 0; g < optimizer->n_groups; g++)
         if (isnan(optimizer->groups[g].initial_lr))
             optimizer->groups[g].initial_lr = tread_optimizer_lr(optimizer, g);
@@ -106,23 +136,27 @@ static tread_status start(tread_lr_scheduler *scheduler) {
     return TREAD_OK;
 }
 
-tread_lr_scheduler *tread_lr_scheduler_create(tread_optimizer *optimizer, const tread_lr_scheduler_type *type,
-                                              const void *options) {
-    if (optimizer == NULL)
-        return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: the optimizer is NULL", type->table.name);
+tread_lr_scheduler *tread_lr_scheduler_detached(const tread_lr_scheduler_type *type, void *own_options,
+                                                const void *owner) {
     tread_lr_scheduler *scheduler = tread_calloc(1, sizeof *scheduler, "a scheduler");
+    if (scheduler == NULL) {
+        tread_fields_free(&type->table, own_options);
+        return NULL;
+    }
+    scheduler->type = type;
+    scheduler->options = own_options;
+    scheduler->owner = owner;
+    return scheduler;
+}
+
+tread_lr_scheduler *tread_lr_scheduler_adopt(tread_optimizer *optimizer, const tread_lr_scheduler_type *type,
+                                             void *own_options) {
+    tread_lr_scheduler *scheduler = tread_lr_scheduler_detached(type, own_options, NULL);
     if (scheduler == NULL)
         return NULL;
-    scheduler->type = type;
-    tread_status status = tread_fields_clone(&type->table, options, &scheduler->options);
-    if (status == TREAD_OK)
-        status = check_company(optimizer, type);
-    if (status == TREAD_OK) {
-        scheduler->optimizer = optimizer;
-        status = start(scheduler);
-        scheduler->optimizer = status == TREAD_OK ? optimizer : NULL;
-    }
-    if (status != TREAD_OK) {
+    scheduler->optimizer = optimizer;
+    if (start(scheduler) != TREAD_OK) {
+        scheduler->optimizer = NULL;
         tread_lr_scheduler_destroy(scheduler);
         return NULL;
     }
@@ -131,20 +165,38 @@ tread_lr_scheduler *tread_lr_scheduler_create(tread_optimizer *optimizer, const 
     return scheduler;
 }
 
-void tread_lr_scheduler_destroy(tread_lr_scheduler *scheduler) {
-    if (scheduler == NULL)
+tread_lr_scheduler *tread_lr_scheduler_create(tread_optimizer *optimizer, const tread_lr_scheduler_type *type,
+                                              const void *options) {
+    void *own;
+    if (optimizer == NULL)
+        return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: the optimizer is NULL", type->table.name);
+    return tread_fields_clone(&type->table, options, &own) == TREAD_OK ? tread_lr_scheduler_adopt(optimizer, type, own)
+                                                                       : NULL;
+}
+
+void tread_lr_scheduler_leave(tread_lr_scheduler *scheduler) {
+    if (scheduler->optimizer == NULL)
         return;
-    if (scheduler->optimizer != NULL) {
-        tread_lr_scheduler **link = &scheduler->optimizer->schedulers;
-        while (*link != scheduler)
-            link = &(*link)->next;
-        *link = scheduler->next;
-    }
+    tread_lr_scheduler **link = &scheduler->optimizer->schedulers;
+    while (*link != scheduler)
+        link = &(*link)->next;
+    *link = scheduler->next;
+    scheduler->optimizer = NULL;
+}
+
+void tread_lr_scheduler_destroy(tread_lr_scheduler *scheduler) {
+    if (scheduler == NULL || scheduler->owner != NULL) /* an inner one goes with the outer one */
+        return;
+    tread_lr_scheduler_leave(scheduler);
     tread_fields_free(&scheduler->type->table, scheduler->options);
     if (scheduler->memory != NULL)
         tread_fields_free(scheduler->type->memory, scheduler->memory);
     tread_free(scheduler->lrs);
     tread_free(scheduler);
+}
+
+bool tread_lr_schedulers_have_base(const tread_optimizer *optimizer) {
+    return optimizer->schedulers != NULL && optimizer->schedulers->type->lr != NULL; /* one on a metric is alone */
 }
 
 void tread_lr_schedulers_detach(tread_optimizer *optimizer) {
@@ -154,6 +206,8 @@ void tread_lr_schedulers_detach(tread_optimizer *optimizer) {
 
 static tread_status step(tread_lr_scheduler *scheduler, double metric) {
     TREAD_TRY(tread_lr_scheduler_check_optimizer(scheduler));
+    TREAD_TRY(tread_inner_fit_groups(&scheduler->type->table, scheduler->options, scheduler->optimizer->n_groups,
+                                     TREAD_ERROR_STATE));
     TREAD_TRY(tread_lr_scheduler_fit_groups(scheduler));
     if (scheduler->type->lr_on_metric != NULL) {
         double *lrs = scheduler->lrs + scheduler->n_lrs;
@@ -162,6 +216,7 @@ static tread_status step(tread_lr_scheduler *scheduler, double metric) {
         scheduler->type->lr_on_metric(scheduler->options, scheduler->memory, metric, scheduler->n_lrs, lrs);
     } else {
         TREAD_TRY(compute(scheduler, scheduler->last_step + 1));
+        TREAD_TRY(tread_lr_scheduler_write_momentum(scheduler, scheduler->options, scheduler->last_step + 1));
     }
     scheduler->last_step++;
     write_and_log(scheduler);

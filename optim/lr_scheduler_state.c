@@ -2,11 +2,16 @@
 
 #include "core/memory.h"
 #include "core/status.h"
-#include "optim/lr_scheduler.h"
+#include "optim/lr_function.h"
+#include "optim/lr_inner.h"
 #include "optim/optimizer.h"
 
+/* On a metric the lr that is there, which goes into the next one; so optimizer and scheduler may be loaded in any
+ * order.
+ */
 static double last_lr(const tread_lr_scheduler *scheduler, size_t g) {
-    return g < scheduler->n_lrs ? scheduler->lrs[g] : tread_optimizer_lr(scheduler->optimizer, g);
+    return g < scheduler->n_lrs && scheduler->type->lr_on_metric == NULL ? scheduler->lrs[g]
+                                                                         : tread_optimizer_lr(scheduler->optimizer, g);
 }
 static double base_lr(const tread_lr_scheduler *scheduler, size_t g) {
     return scheduler->optimizer->groups[g].initial_lr;
@@ -55,7 +60,9 @@ tread_state *tread_lr_scheduler_state_dict(const tread_lr_scheduler *scheduler) 
 typedef struct loaded {
     int64_t last_step;
     void *options, *memory;
-    double *bases, *lrs; /* one a group */
+    double *bases, *lrs;          /* one a group */
+    tread_context_load *contexts; /* of functions in options */
+    size_t n_contexts;
 } loaded;
 
 static void free_loaded(const tread_lr_scheduler *scheduler, loaded *in) {
@@ -64,13 +71,14 @@ static void free_loaded(const tread_lr_scheduler *scheduler, loaded *in) {
         tread_fields_free(scheduler->type->memory, in->memory);
     tread_free(in->bases);
     tread_free(in->lrs);
+    tread_context_loads_free(in->contexts, in->n_contexts);
 }
 
 static tread_status make_loaded(const tread_lr_scheduler *scheduler, loaded *in) {
     size_t n = scheduler->optimizer->n_groups;
-    TREAD_TRY(tread_fields_clone(&scheduler->type->table, scheduler->options, &in->options));
+    TREAD_TRY(tread_fields_copy(&scheduler->type->table, scheduler->options, &in->options));
     if (scheduler->type->lr_on_metric != NULL)
-        TREAD_TRY(tread_fields_clone(scheduler->type->memory, scheduler->memory, &in->memory));
+        TREAD_TRY(tread_fields_copy(scheduler->type->memory, scheduler->memory, &in->memory));
     in->bases = tread_alloc(n * sizeof *in->bases, "learning rates");
     in->lrs = in->bases == NULL ? NULL : tread_alloc(n * sizeof *in->lrs, "learning rates");
     return in->lrs == NULL ? TREAD_ERROR_MEMORY : TREAD_OK;
@@ -113,19 +121,45 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
     }
     if (tread_state_get_integer(root, "last_step", &in->last_step) != TREAD_OK)
         tread_report_part(report, "%s", tread_last_error());
-    else if (in->last_step < 0)
-        tread_report_part(report, "last_step = %lld is negative", (long long)in->last_step);
+    else if (in->last_step < 0 || (double)in->last_step > TREAD_LARGEST_INTEGER)
+        tread_report_part(report, "last_step = %lld is %s", (long long)in->last_step,
+                          in->last_step < 0 ? "negative" : "more than 2^53");
     read_lrs(root, "last_lr", n, in->lrs, report);
     TREAD_TRY(read_fields(&type->table, in->options, root, "options", report));
     if (type->lr_on_metric != NULL)
         return read_fields(type->memory, in->memory, root, "memory", report);
     read_lrs(root, "base_lrs", n, in->bases, report);
-    for (size_t g = 0; g < n && report->n_parts == 0; g++) {
+    if (report->n_parts == 0 && tread_inner_fit_groups(&type->table, in->options, n, TREAD_ERROR_FORMAT) != TREAD_OK)
+        tread_report_part(report, "%s", tread_last_error());
+    if (tread_inner_cycles_momentum(&type->table, in->options) &&
+        tread_lr_scheduler_momentum_field(scheduler->optimizer) == NULL)
+        tread_report_part(report, "cycle_momentum is true, and the optimizer has neither momentum nor betas");
+    return TREAD_OK;
+}
+
+/* What needs the contexts in place: the lr at the loaded step, and the momentum. */
+static tread_status apply(tread_lr_scheduler *scheduler, loaded *in) {
+    const tread_lr_scheduler_type *type = scheduler->type;
+    for (size_t g = 0; g < scheduler->n_lrs && type->lr != NULL; g++) {
         in->lrs[g] = type->lr(in->options, in->bases[g], in->last_step, g);
         if (!(in->lrs[g] >= 0 && isfinite(in->lrs[g])))
-            tread_report_part(report, "lr of group %zu at step %lld is %g", g, (long long)in->last_step, in->lrs[g]);
+            return tread_fail(TREAD_ERROR_FORMAT, "%s: the state does not fit: lr of group %zu at step %lld is %g",
+                              type->table.name, g, (long long)in->last_step, in->lrs[g]);
     }
-    return TREAD_OK;
+    return tread_lr_scheduler_write_momentum(scheduler, in->options, in->last_step);
+}
+
+static tread_status load_contexts(const tread_lr_scheduler *scheduler, const tread_state *root, loaded *in) {
+    const tread_field_table *table = &scheduler->type->table;
+    const tread_state *options = tread_state_find(root, "options");
+    size_t n = tread_context_loads(table, in->options, options, NULL);
+    if (n == 0)
+        return TREAD_OK;
+    in->contexts = tread_calloc(n, sizeof *in->contexts, "contexts of functions");
+    if (in->contexts == NULL)
+        return TREAD_ERROR_MEMORY;
+    in->n_contexts = tread_context_loads(table, in->options, options, in->contexts);
+    return tread_contexts_load(in->contexts, n);
 }
 
 static tread_status load(tread_lr_scheduler *scheduler, const tread_state *state, loaded *in) {
@@ -135,15 +169,18 @@ static tread_status load(tread_lr_scheduler *scheduler, const tread_state *state
     if (report.n_parts > 0)
         return tread_fail(TREAD_ERROR_FORMAT, "%s: the state does not fit, %zu difference%s: %s",
                           scheduler->type->table.name, report.n_parts, report.n_parts == 1 ? "" : "s", report.text);
-    return tread_lr_scheduler_fit_groups(scheduler);
+    TREAD_TRY(tread_lr_scheduler_fit_groups(scheduler));
+    TREAD_TRY(load_contexts(scheduler, state, in));
+    tread_status status = apply(scheduler, in);
+    if (status != TREAD_OK)
+        tread_contexts_put_back(in->contexts, in->n_contexts);
+    return status;
 }
 
 tread_status tread_lr_scheduler_load_state_dict(tread_lr_scheduler *scheduler, const tread_state *state) {
     TREAD_REFUSE_NULL("lr scheduler load state dict", scheduler);
     TREAD_REFUSE_NULL("lr scheduler load state dict", state);
     TREAD_TRY(tread_lr_scheduler_check_optimizer(scheduler));
-    if (state == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the state is NULL", scheduler->type->table.name);
     loaded in = {0};
     tread_status status = load(scheduler, state, &in);
     if (status == TREAD_OK) {

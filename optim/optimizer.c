@@ -96,8 +96,7 @@ static tread_status make_workspaces(const tread_optimizer *optimizer, const trea
     for (size_t i = 0; whole && i < group->count; i++) {
         tread_optimizer_item *item = &items[group->first + i];
         item->whole = true;
-        TREAD_TRY(
-            type->create_workspace(optimizer->context, group->options, &item->parameter->tensor, &item->workspace));
+        TREAD_TRY(type->create_workspace(optimizer->context, group->options, item->parameter, &item->workspace));
     }
     return TREAD_OK;
 }
@@ -171,15 +170,26 @@ static tread_status add_group(tread_optimizer *optimizer, tread_parameter_list p
     optimizer->factors = t.factors;
     optimizer->n_items += params.count;
     tread_param_group *group = &optimizer->groups[optimizer->n_groups++];
-    if (optimizer->schedulers != NULL) /* it takes part from now on */
+    if (tread_lr_schedulers_have_base(optimizer)) /* it takes part from now on */
         group->initial_lr = *(double *)tread_group_option(optimizer, group, "lr");
     free_tables(&old);
     return TREAD_OK;
 }
 
-tread_optimizer *tread_optimizer_create(const tread_context *context, const tread_optimizer_type *type,
-                                        tread_parameter_list params, const void *options) {
-    void *defaults, *own;
+static tread_status make_groups(tread_optimizer *optimizer, const tread_new_group *groups, size_t n) {
+    const tread_optimizer_type *type = optimizer->type;
+    for (size_t i = 0; i < n; i++) {
+        void *own;
+        const void *options = groups[i].options != NULL ? groups[i].options : optimizer->defaults;
+        TREAD_TRY(tread_fields_clone(&type->table, options, &own));
+        TREAD_TRY(add_group(optimizer, groups[i].params, own));
+    }
+    return type->create_solver != NULL ? type->create_solver(optimizer, &optimizer->solver) : TREAD_OK;
+}
+
+tread_optimizer *tread_optimizer_create_groups(const tread_context *context, const tread_optimizer_type *type,
+                                               const void *options, const tread_new_group *groups, size_t n) {
+    void *defaults;
     if ((context == NULL && tread_context_default_status() != TREAD_OK) ||
         tread_fields_clone(&type->table, options, &defaults) != TREAD_OK)
         return NULL;
@@ -191,12 +201,16 @@ tread_optimizer *tread_optimizer_create(const tread_context *context, const trea
     optimizer->context = context;
     optimizer->type = type;
     optimizer->defaults = defaults;
-    if (tread_fields_clone(&type->table, defaults, &own) != TREAD_OK || add_group(optimizer, params, own) != TREAD_OK ||
-        (type->create_solver != NULL && type->create_solver(optimizer, &optimizer->solver) != TREAD_OK)) {
+    if (make_groups(optimizer, groups, n) != TREAD_OK) {
         tread_optimizer_destroy(optimizer);
         return NULL;
     }
     return optimizer;
+}
+
+tread_optimizer *tread_optimizer_create(const tread_context *context, const tread_optimizer_type *type,
+                                        tread_parameter_list params, const void *options) {
+    return tread_optimizer_create_groups(context, type, options, &(tread_new_group){params, NULL}, 1);
 }
 
 void tread_optimizer_destroy(tread_optimizer *optimizer) {

@@ -20,6 +20,7 @@ typedef struct tread_optimizer_item {
     bool whole;        /* updated by whole_tensor */
     void *factors;
     tread_progress progress; /* step: updates received */
+    tread_progress before;   /* this step: what it was */
     void *workspace;
 } tread_optimizer_item;
 
@@ -55,6 +56,8 @@ struct tread_optimizer {
     tread_leaves leaves;    /* one an item */
     unsigned char *factors; /* n_items * TREAD_MAX_FACTORS: those of this step, as many as differ */
     bool skip_next, skipped, evaluating;
+    bool solving;          /* a solver's step is under way */
+    int64_t closure_calls; /* of the last step */
     void *solver;
     tread_lr_scheduler *schedulers; /* attached ones */
 };
@@ -63,7 +66,7 @@ static inline const tread_field_table *tread_optimizer_table(const tread_optimiz
     return &optimizer->type->table;
 }
 
-/* Any option of a group by name, for the front. The field must exist. */
+/* Any option of a group by name, for the front. NULL: there is no such field. */
 void *tread_group_option(const tread_optimizer *optimizer, const tread_param_group *group, const char *field);
 void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *group, double lr);
 /* "0.weight", or "param.<index>" into buffer. */
@@ -78,8 +81,11 @@ tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_para
 tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_t end);
 
 /* Whether every gradient is one that its group's update can take. TREAD_ERROR_STATE: a sparse one goes to a type
- * without support_sparse, or to a group with L2 decay. For solvers too, after each evaluation. */
+ * without support_sparse, or to a group with L2 decay. */
 tread_status tread_optimizer_check_sparse(const tread_optimizer *optimizer);
+
+/* Every evaluation of a step's closure: counts it, and refuses gradients as tread_optimizer_check_sparse. */
+tread_status tread_optimizer_evaluate(tread_optimizer *optimizer, tread_closure *closure, double *ret_loss);
 
 /* Whether tread_optimizer_load_state_dict would take the state: its checks and refusals, without the loading. */
 tread_status tread_optimizer_check_state_dict(tread_optimizer *optimizer, const tread_state *state);
@@ -87,7 +93,8 @@ tread_status tread_optimizer_check_state_dict(tread_optimizer *optimizer, const 
 /* For solvers: marks every parameter's data as changed. */
 void tread_optimizer_touch(tread_optimizer *optimizer);
 
-/* Schedulers. */
+/* Schedulers. Whether there is one that works from a base lr. */
+bool tread_lr_schedulers_have_base(const tread_optimizer *optimizer);
 void tread_lr_schedulers_detach(tread_optimizer *optimizer);
 
 #endif

@@ -16,7 +16,11 @@
     X(radam)                                                                                                           \
     X(adagrad)                                                                                                         \
     X(rmsprop)                                                                                                         \
-    X(adadelta)
+    X(adadelta)                                                                                                        \
+    X(muon)                                                                                                            \
+    X(schedule_free_adamw)                                                                                             \
+    X(schedule_free_sgd)                                                                                               \
+    X(lbfgs)
 
 #define TREAD_DECLARE_OPTIMIZER(name) extern const tread_optimizer_type tread_##name##_type;
 TREAD_OPTIMIZERS(TREAD_DECLARE_OPTIMIZER)

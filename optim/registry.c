@@ -3,6 +3,7 @@
 
 #include "core/memory.h"
 #include "core/status.h"
+#include "optim/lr_inner.h"
 #include "optim/lr_schedulers_list.h"
 #include "optim/optimizer.h"
 #include "optim/optimizers_list.h"
@@ -92,23 +93,71 @@ static tread_status read_spec(const char *what, const char *spec, const tread_fi
     return TREAD_OK;
 }
 
+tread_status tread_optimizer_read_spec(const char *spec, const tread_optimizer_type **ret_type, void **ret_options) {
+    size_t type;
+    TREAD_TRY(read_spec("optimizer", spec, optimizer_table, &type, ret_options));
+    *ret_type = tread_optimizer_types[type];
+    return TREAD_OK;
+}
+
 tread_optimizer *tread_optimizer_from_spec(const tread_context *context, tread_parameter_list params,
                                            const char *spec) {
-    size_t type;
+    const tread_optimizer_type *type;
     void *options;
-    if (read_spec("optimizer", spec, optimizer_table, &type, &options) != TREAD_OK)
+    if (tread_optimizer_read_spec(spec, &type, &options) != TREAD_OK)
         return NULL;
-    tread_optimizer *optimizer = tread_optimizer_create(context, tread_optimizer_types[type], params, options);
-    tread_fields_free(&tread_optimizer_types[type]->table, options);
+    tread_optimizer *optimizer = tread_optimizer_create(context, type, params, options);
+    tread_fields_free(&type->table, options);
     return optimizer;
+}
+
+/* Before anything recurses into it. */
+static tread_status check_nesting(const char *spec) {
+    int depth = 0, deepest = 0;
+    for (; spec != NULL && *spec != '\0'; spec++) {
+        depth += *spec == '[' ? 1 : *spec == ']' ? -1 : 0;
+        deepest = depth > deepest ? depth : deepest;
+    }
+    if (deepest > TREAD_MAX_NESTING)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "scheduler: brackets are nested %d deep, and %d is the most", deepest,
+                          TREAD_MAX_NESTING);
+    return TREAD_OK;
 }
 
 tread_lr_scheduler *tread_lr_scheduler_from_spec(tread_optimizer *optimizer, const char *spec) {
     size_t type;
     void *options;
-    if (read_spec("scheduler", spec, scheduler_table, &type, &options) != TREAD_OK)
+    if (check_nesting(spec) != TREAD_OK || read_spec("scheduler", spec, scheduler_table, &type, &options) != TREAD_OK)
         return NULL;
-    tread_lr_scheduler *scheduler = tread_lr_scheduler_create(optimizer, tread_lr_scheduler_types[type], options);
+    if (optimizer != NULL)
+        return tread_lr_scheduler_adopt(optimizer, tread_lr_scheduler_types[type], options);
     tread_fields_free(&tread_lr_scheduler_types[type]->table, options);
-    return scheduler;
+    return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: the optimizer is NULL",
+                           tread_lr_scheduler_types[type]->table.name);
+}
+
+tread_status tread_lr_scheduler_read_inner(const char *spec, const void *owner, tread_lr_scheduler **ret_scheduler) {
+    size_t type;
+    void *options;
+    double last_step = -1, verbose = 0;
+    TREAD_TRY(read_spec("scheduler", spec, scheduler_table, &type, &options));
+    const tread_lr_scheduler_type *found = tread_lr_scheduler_types[type];
+    const tread_field_table *table = &found->table;
+    tread_status status = TREAD_OK;
+    if (found->lr == NULL)
+        status = tread_fail(TREAD_ERROR_ARGUMENT, "%s follows a metric, and cannot be part of another scheduler",
+                            table->name);
+    if (status == TREAD_OK)
+        status = tread_fields_get(table, options, "last_step", &last_step);
+    if (status == TREAD_OK)
+        status = tread_fields_get(table, options, "verbose", &verbose);
+    if (status == TREAD_OK && (last_step != -1 || verbose != 0))
+        status = tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is given to the outer scheduler", table->name,
+                            last_step != -1 ? "last_step" : "verbose");
+    if (status != TREAD_OK) {
+        tread_fields_free(table, options);
+        return status;
+    }
+    *ret_scheduler = tread_lr_scheduler_detached(found, options, owner);
+    return *ret_scheduler != NULL ? TREAD_OK : TREAD_ERROR_MEMORY;
 }

@@ -1,5 +1,7 @@
 #include "optim/scalar.h"
 
+#include <math.h>
+
 #include "core/math.h"
 
 double tread_power(double base, uint64_t n) {
@@ -8,12 +10,6 @@ double tread_power(double base, uint64_t n) {
         if (n & 1)
             result *= base;
     return result;
-}
-
-double tread_real_power(double base, double exponent) {
-    if (exponent <= 64 && exponent == (double)(uint64_t)exponent)
-        return tread_power(base, (uint64_t)exponent);
-    return tread_exp_f64(exponent * tread_log_f64(base));
 }
 
 /* Taylor series on [0, pi/4], where the first term left out is below 1e-19 of the sum. */
@@ -47,4 +43,22 @@ double tread_cos_pi(int64_t i, int64_t n) {
     if (4 * j <= whole)
         return sign * cos_small(pi * ((double)j / (double)whole));
     return sign * sin_small(pi * ((double)(whole - 2 * j) / (double)(2 * whole)));
+}
+
+double tread_cos_pi_unit(double t) {
+    const double pi = 3.14159265358979323846;
+    double sign = 1;
+    if (t > 0.5) { /* cos(pi (1 - t)) = -cos(pi t); the differences are exact */
+        t = 1 - t;
+        sign = -1;
+    }
+    return sign * (t <= 0.25 ? cos_small(pi * t) : sin_small(pi * (0.5 - t)));
+}
+
+double tread_real_power(double base, double exponent) {
+    if (exponent < 0x1p52 && 2 * exponent == floor(2 * exponent)) {
+        double whole = floor(exponent);
+        return tread_power(base, (uint64_t)whole) * (exponent > whole ? sqrt(base) : 1);
+    }
+    return base > 0 ? tread_exp_f64(exponent * tread_log_f64(base)) : 0;
 }

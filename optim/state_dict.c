@@ -223,7 +223,8 @@ static tread_status check_group(const tread_optimizer *optimizer, size_t g, cons
     return TREAD_OK;
 }
 
-static tread_status check_all(const tread_optimizer *optimizer, const tread_state *root, tread_report *report) {
+static tread_status check_all(tread_optimizer *optimizer, const tread_state *root, tread_report *report,
+                              void **ret_solver) {
     const char *algorithm, *own = optimizer->type->table.name;
     if (tread_state_get_string(root, "algorithm", &algorithm) != TREAD_OK) {
         tread_report_part(report, "%s", tread_last_error());
@@ -253,7 +254,10 @@ static tread_status check_all(const tread_optimizer *optimizer, const tread_stat
         for (size_t i = group->first; i < group->first + group->count; i++)
             check_item(optimizer, group, i, states, report);
     }
-    return TREAD_OK;
+    if (optimizer->type->solver_from_state == NULL)
+        return TREAD_OK;
+    const tread_state *solver = part(root, "solver", TREAD_STATE_TREE, own, report);
+    return solver == NULL ? TREAD_OK : optimizer->type->solver_from_state(optimizer, solver, report, ret_solver);
 }
 
 /* ---- then what cannot fail ---- */
@@ -310,12 +314,10 @@ static tread_status check_state(tread_optimizer *optimizer, const tread_state *s
     const tread_optimizer_type *type = optimizer->type;
     tread_report report = {.length = 0};
     void *solver = NULL;
-    TREAD_TRY(check_all(optimizer, state, &report));
-    if (type->solver_from_state != NULL && report.n_parts == 0) {
-        const tread_state *tree = part(state, "solver", TREAD_STATE_TREE, type->table.name, &report);
-        if (tree != NULL)
-            TREAD_TRY(type->solver_from_state(optimizer, tree, &report, &solver));
-    }
+    if (optimizer->solving)
+        return tread_fail(TREAD_ERROR_STATE, "%s: a state cannot be loaded while a step is under way",
+                          type->table.name);
+    TREAD_TRY(check_all(optimizer, state, &report, &solver));
     if (report.n_parts == 0) {
         *ret_solver = solver;
         return TREAD_OK;

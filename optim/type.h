@@ -48,7 +48,7 @@ typedef struct tread_update {
 } tread_update;
 
 typedef struct tread_optimizer_type {
-    tread_field_table table; /* required; lr, and TREAD_FIELDS_OF_ALL, must be in it */
+    tread_field_table table; /* required; lr must be in it, and TREAD_FIELDS_OF_ALL where there is no solve */
     const char *doc;         /* required: one line */
     tread_slot slots[TREAD_MAX_SLOTS];
     int n_slots;
@@ -75,28 +75,45 @@ typedef struct tread_optimizer_type {
     void (*reduced)(const void *options, const double *sums, void *factors);
     int n_sums;
 
-    /* Optional: parameters whose group's options say so (NULL: all) are updated as a whole. */
+    /* Optional: parameters whose group's options say so (NULL: all) are updated as a whole. Before anything is changed
+     * find_direction, which may be NULL, computes what may fail for each of them, into the workspace alone. */
     bool (*applies_whole)(const void *options);
+    tread_status (*find_direction)(const void *factors, const tread_update *u, void *workspace);
     void (*whole_tensor)(const void *factors, const tread_update *u, const tread_tensor *shape, void *workspace);
-    /* What it needs for one parameter, made when the group is; also refuses shapes it cannot take (the sentence names
-     * the optimizer). Required with whole_tensor. */
-    tread_status (*create_workspace)(const tread_context *context, const void *options, const tread_tensor *shape,
-                                     void **ret_workspace);
+    /* What they need for one parameter, made when the group is; also refuses shapes it cannot take (the sentence names
+     * optimizer, parameter and shape). Required with whole_tensor. */
+    tread_status (*create_workspace)(const tread_context *context, const void *options,
+                                     const tread_parameter *parameter, void **ret_workspace);
     void (*destroy_workspace)(void *workspace);
+
+    /* Optional: what the algorithm's own rule is for, and the fields of a group for the others (Muon); NULL: all. */
+    bool (*suits)(const tread_parameter *parameter);
+    const char *other_fields;
 
     /* Optional: the parameters for use instead of for training, and back (Schedule-Free). */
     void (*set_training)(const void *factors, const tread_update *u, bool training);
 
     /* Optional: instead of everything above. solver is made with the optimizer, knows its one group, and is
-     * saved in the state dict. solve must leave parameters and solver as before on failure. */
+     * saved in the state dict. solve calls the closure through tread_optimizer_evaluate, and must leave parameters and
+     * solver as before on failure. */
     tread_status (*create_solver)(tread_optimizer *optimizer, void **ret_solver);
     void (*destroy_solver)(void *solver);
+    /* Optional: takes the memory that new options need, before they are set. On failure nothing has changed. */
+    tread_status (*fit_solver)(void *solver, const void *options);
+    size_t (*solver_bytes)(const void *solver); /* optional: of state, for people */
     tread_status (*solve)(tread_optimizer *optimizer, void *solver, tread_closure *closure);
     tread_status (*solver_to_state)(const void *solver, tread_state *tree);
-    /* Checks tree, adding differences to report, and gives a new solver; TREAD_ERROR_MEMORY. */
+    /* Checks tree against the group's spare options, adding differences to report; where there are none, gives a new
+     * solver. TREAD_ERROR_MEMORY. */
     tread_status (*solver_from_state)(tread_optimizer *optimizer, const tread_state *tree, tread_report *report,
                                       void **ret_solver);
 } tread_optimizer_type;
+
+/* A group that is to be made. */
+typedef struct tread_new_group {
+    tread_parameter_list params;
+    const void *options; /* NULL: the optimizer's */
+} tread_new_group;
 
 #define TREAD_MAX_FACTORS 64 /* bytes: a cache line for the factors of one parameter */
 
@@ -106,5 +123,11 @@ extern const tread_optimizer_type *const tread_optimizer_types[];
 /* The public constructors are this with their type. */
 tread_optimizer *tread_optimizer_create(const tread_context *context, const tread_optimizer_type *type,
                                         tread_parameter_list params, const void *options);
+/* With n groups at once, at least one; options (NULL: the defaults) are those of groups added later. */
+tread_optimizer *tread_optimizer_create_groups(const tread_context *context, const tread_optimizer_type *type,
+                                               const void *options, const tread_new_group *groups, size_t n);
+/* "adam:lr=3e-4": the type, and options that the caller frees with tread_fields_free(). TREAD_ERROR_ARGUMENT,
+ * TREAD_ERROR_MEMORY. */
+tread_status tread_optimizer_read_spec(const char *spec, const tread_optimizer_type **ret_type, void **ret_options);
 
 #endif

@@ -23,6 +23,9 @@ static const run runs[] = {
      "step_lr:step_size=9"},
     {"sigmoid adam", TREAD_ACTIVATION_SIGMOID, 0, false, "adam:lr=0.01", "cosine_decay_lr:decay_steps=9,alpha=0.1"},
     {"leaky_relu adam", TREAD_ACTIVATION_LEAKY_RELU, 0.5, true, "adam", "step_lr:step_size=5"},
+    {"relu muon", TREAD_ACTIVATION_RELU, 0, true, "muon:lr=0.02", "cosine_decay_lr:decay_steps=15"},
+    {"gelu free adamw", TREAD_ACTIVATION_GELU, 0, false, "schedule_free_adamw:r=0.3", "step_lr:step_size=5"},
+    {"relu free sgd", TREAD_ACTIVATION_RELU, 0, false, "schedule_free_sgd:lr=0.1", "step_lr:step_size=5"},
 };
 
 static uint8_t images[SAMPLES * FEATURES];
@@ -66,7 +69,7 @@ static tread_status train(tread_context *context, tread_dataset *data, const run
     o.train = tread_batches_create(context, data, &batching);
     o.test = tread_batches_create(context, data, &batching);
     if (o.model != NULL)
-        o.optimizer = tread_optimizer_from_spec(context, tread_module_parameters(o.model), r->optimizer);
+        o.optimizer = tread_optimizer_from_groups(context, tread_module_parameters(o.model), r->optimizer, NULL);
     if (o.optimizer != NULL)
         o.scheduler = tread_lr_scheduler_from_spec(o.optimizer, r->scheduler);
     o.schedule_every = TREAD_EVERY_STEP;

@@ -70,8 +70,8 @@ TREAD_API tread_state *tread_run_state(const tread_run_parts *parts);
 
 /* Puts a state back into the same parts; names it has beyond them are left to the caller. All or nothing: on failure
  * every part is as before. TREAD_ERROR_FORMAT: it is of another model or optimizer; the sentence lists the differences
- * of all parts. TREAD_ERROR_STATE (a scheduler of another optimizer), TREAD_ERROR_MEMORY, or what the functions of a
- * scheduler's user fail with. */
+ * of all parts, as many as fit (tread_state_diff with tread_run_state() has all). TREAD_ERROR_STATE (a scheduler of
+ * another optimizer), TREAD_ERROR_MEMORY, or what the functions of a scheduler's user fail with. */
 TREAD_API tread_status tread_run_load(const tread_run_parts *parts, const tread_state *state);
 
 TREAD_END_DECLS

@@ -17,11 +17,12 @@
 #define TREAD_DATA_H
 
 #include <tread/context.h>
+#include <tread/state.h>
 #include <tread/tensor.h>
 
 TREAD_BEGIN_DECLS
 
-/* --- Data sets --- */
+/* --- Data sets (those of CSV and NumPy files: files.h) --- */
 
 typedef struct tread_dataset tread_dataset;
 
@@ -66,24 +67,97 @@ TREAD_API tread_dataset *tread_dataset_from_labels(int64_t n, int64_t features, 
 TREAD_API tread_dataset *tread_dataset_from_indices(int64_t n, int64_t length, const int32_t *x, int classes,
                                                     const int32_t *labels);
 
+/* The same of bytes, which batches divide by 255. */
+TREAD_API tread_dataset *tread_dataset_from_bytes(int64_t n, int64_t features, const uint8_t *x, int classes,
+                                                  const int32_t *labels);
+
+/* A data set whose samples come from a function of the caller's whenever a batch needs them: from a disk, a generator,
+ * an augmentation. read writes the n samples that rows names, one behind the other: ret_x n samples of x_dtype, ret_y n
+ * int32 labels or n targets of float32, NULL without any. It is called by one thread at a time, which with prefetch is
+ * not the one that takes the batches. What it gives must be a function of rows alone if a run is to be repeatable. It
+ * fails with tread_fail; tread_batches_next then gives false, and tread_batches_status what it returned. */
+typedef tread_status (*tread_source_fn)(void *data, const int32_t *rows, int64_t n, void *ret_x, void *ret_y);
+typedef struct tread_source {
+    size_t size;                     /* sizeof, set by tread_source_defaults() */
+    int64_t count;                   /* samples, 1 to INT32_MAX */
+    tread_dtype x_dtype;             /* float32, uint8 or int32 [float32] */
+    int x_rank;                      /* axes of a sample, 1 to 5 */
+    int64_t x_shape[TREAD_MAX_RANK]; /* their extents: x_rank of them */
+    int classes;                     /* above 0: y is labels in 0..classes-1, which is checked [0] */
+    int y_rank;                      /* without classes: axes of a sample's targets; 0: no targets [0] */
+    int64_t y_shape[TREAD_MAX_RANK]; /* y_rank of them */
+    tread_source_fn read;
+    void *data; /* given to read */
+} tread_source;
+TREAD_API tread_source tread_source_defaults(void);
+/* source is copied. NULL: TREAD_ERROR_ARGUMENT, TREAD_ERROR_SHAPE, TREAD_ERROR_DTYPE, TREAD_ERROR_MEMORY. */
+TREAD_API tread_dataset *tread_dataset_from_source(const tread_source *source);
+
 TREAD_API void tread_dataset_destroy(tread_dataset *dataset); /* NULL is accepted */
 
 TREAD_API int64_t tread_dataset_count(const tread_dataset *dataset);    /* samples */
 TREAD_API int64_t tread_dataset_features(const tread_dataset *dataset); /* values a sample */
 TREAD_API int tread_dataset_classes(const tread_dataset *dataset);      /* 0 where y is not class labels */
-/* The inputs and labels or targets as they are stored; owned by the data set. y may be NULL. */
+TREAD_API int64_t tread_dataset_targets(const tread_dataset *dataset);  /* float32 targets a sample, else 0 */
+/* The inputs and labels or targets as they are stored; owned by the data set. y may be NULL; of a source both are. */
 TREAD_API const tread_tensor *tread_dataset_x(const tread_dataset *dataset);
 TREAD_API const tread_tensor *tread_dataset_y(const tread_dataset *dataset);
+/* Which rows of these a subset has: as many as its samples. NULL: all of them, in order. */
+TREAD_API const int32_t *tread_dataset_rows(const tread_dataset *dataset);
+
+/* Names, where the file had any, else NULL: of class i, of value i of a sample, of target i. Owned by the data set. */
+TREAD_API const char *tread_dataset_class_name(const tread_dataset *dataset, int64_t i);
+TREAD_API const char *tread_dataset_feature_name(const tread_dataset *dataset, int64_t i);
+TREAD_API const char *tread_dataset_target_name(const tread_dataset *dataset, int64_t i);
+
+/* --- Parts of a data set --- */
+
+/* A data set of n samples of another, rows naming which (copied; any order, repeats are allowed). The samples stay
+ * where they are: dataset must outlive it. It begins with the normalisation that dataset has now. NULL:
+ * TREAD_ERROR_ARGUMENT (n outside 1..INT32_MAX, a row outside the data set, named), TREAD_ERROR_MEMORY. */
+TREAD_API tread_dataset *tread_dataset_subset(const tread_dataset *dataset, const int32_t *rows, int64_t n);
+
+/* Two subsets, disjoint and together the whole: fraction of the samples, rounded, but at least one, are for validation,
+ * and at least one is for training. Which is a function of (seed, the number of samples) alone; both keep the order of
+ * the data set. stratified: each class gives its share, to the nearest sample, and so (labels too) decide. The caller
+ * destroys both, before dataset. TREAD_ERROR_ARGUMENT (fraction not within 0 and 1, one sample alone, stratified
+ * without labels in memory), TREAD_ERROR_MEMORY; nothing is returned then. */
+TREAD_API tread_status tread_dataset_split(const tread_dataset *dataset, double fraction, uint64_t seed,
+                                           tread_dataset **ret_train, tread_dataset **ret_validation);
+TREAD_API tread_status tread_dataset_split_stratified(const tread_dataset *dataset, double fraction, uint64_t seed,
+                                                      tread_dataset **ret_train, tread_dataset **ret_validation);
+
+/* --- Normalisation --- */
 
 /* Mean and population standard deviation over all values of all samples (bytes divided by 255). TREAD_ERROR_DTYPE: of
  * int32 inputs; TREAD_ERROR_NUMERIC: values not finite. */
 TREAD_API tread_status tread_dataset_measure(tread_context *context, const tread_dataset *dataset, double *ret_mean,
                                              double *ret_std);
 /* From now on batches give (value - mean) / std, a byte's value being byte / 255. TREAD_ERROR_ARGUMENT: not finite, or
- * std not above 0; TREAD_ERROR_DTYPE: int32 inputs. */
+ * std not above 0; TREAD_ERROR_DTYPE: int32 inputs. It takes the place of tread_dataset_standardize's numbers, and
+ * these that of its own. */
 TREAD_API tread_status tread_dataset_normalize(tread_dataset *dataset, double mean, double std);
 TREAD_API void tread_dataset_normalization(const tread_dataset *dataset, double *ret_mean,
                                            double *ret_std); /* 0 and 1 at first */
+
+/* From now on batches give (value - mean) / std with a mean and a population standard deviation for each feature,
+ * learned here over the data set's samples (a training part; bytes divided by 255). A feature that is the same in all
+ * of them has its value for mean, and std 1. TREAD_ERROR_DTYPE: int32 inputs; TREAD_ERROR_NUMERIC: a feature with
+ * values that are not finite, named; TREAD_ERROR_MEMORY; what a source fails with. Nothing has changed then. */
+TREAD_API tread_status tread_dataset_standardize(tread_context *context, tread_dataset *dataset);
+/* Takes over what another set normalises by, one number for all or one for each feature: for the test set, what was
+ * learned on the training set. TREAD_ERROR_SHAPE: their features differ; TREAD_ERROR_DTYPE; TREAD_ERROR_MEMORY. */
+TREAD_API tread_status tread_dataset_normalize_like(tread_dataset *dataset, const tread_dataset *learned);
+/* The means and deviations by feature, tread_dataset_features of each; NULL where there are none. Owned by the set. */
+TREAD_API const double *tread_dataset_feature_means(const tread_dataset *dataset);
+TREAD_API const double *tread_dataset_feature_stds(const tread_dataset *dataset);
+
+/* What a checkpoint keeps of a data set: how its inputs are normalised, and its classes' names. */
+TREAD_API tread_state *tread_dataset_state_dict(const tread_dataset *dataset); /* NULL: TREAD_ERROR_MEMORY */
+/* Sets the normalisation. TREAD_ERROR_FORMAT (parts missing or not finite, std not above 0), TREAD_ERROR_SHAPE
+ * (features that differ), TREAD_ERROR_ARGUMENT (both know the classes' names, and they differ), TREAD_ERROR_MEMORY;
+ * nothing has changed then. */
+TREAD_API tread_status tread_dataset_load_state_dict(tread_dataset *dataset, const tread_state *state);
 
 /* --- Batches --- */
 
@@ -96,11 +170,13 @@ typedef struct tread_batches_options {
     uint64_t seed;      /* of the permutations [0: the context's] */
     bool drop_last;     /* leave out the last batch where it is short [false] */
     bool keep_shape;    /* x is (n, shape of a sample), not (n, features) [false] */
+    bool prefetch; /* a thread of its own makes the next batch meanwhile; the batches are the same to the bit [false] */
 } tread_batches_options;
 TREAD_API tread_batches_options tread_batches_defaults(void);
 
 /* One batch. The tensors belong to the batches object, the same few for its whole life; their contents last until the
- * next call of tread_batches_next. */
+ * next call of tread_batches_next. With prefetch the data set's normalisation must not change once the first batch is
+ * taken. */
 typedef struct tread_batch {
     tread_tensor *x;     /* (n, features) or (n, ...) float32, or int32 where the set's x is */
     tread_tensor *y;     /* (n) int32 labels, (n, ...) float32 targets, or NULL */
@@ -112,15 +188,16 @@ typedef struct tread_batch {
 
 /* options may be NULL. Everything is allocated here; going through batches allocates nothing. It stands at the start of
  * epoch 0. NULL: TREAD_ERROR_ARGUMENT (data set NULL, batch_size < 1, drop_last with fewer samples than a batch),
- * TREAD_ERROR_MEMORY. */
+ * TREAD_ERROR_MEMORY, TREAD_ERROR_IO (the system refuses the thread of prefetch). */
 TREAD_API tread_batches *tread_batches_create(tread_context *context, const tread_dataset *dataset,
                                               const tread_batches_options *options);
 TREAD_API void tread_batches_destroy(tread_batches *batches); /* NULL is accepted */
 
 /* The next batch of the epoch, or false after its last one; the call after that begins the next epoch. Also false on
- * failure, which a data set in memory cannot have: see tread_batches_status. */
+ * failure, which a data set in memory cannot have: see tread_batches_status, which is TREAD_OK at the end of an epoch.
+ * After a failure the place is that of the batch that failed, and the next call tries it again. */
 TREAD_API bool tread_batches_next(tread_batches *batches, tread_batch *ret_batch);
-TREAD_API tread_status tread_batches_status(const tread_batches *batches);
+TREAD_API tread_status tread_batches_status(const tread_batches *batches); /* of the last call of next */
 
 /* Goes to the start of an epoch, or to any place in one: the next batch will be number index (0 to the count; at the
  * count the next call ends the epoch). TREAD_ERROR_ARGUMENT names what is out of range. */

@@ -21,16 +21,19 @@ TREAD_BEGIN_DECLS
 
 typedef struct tread_lr_scheduler tread_lr_scheduler;
 
-/* Any schedule by name: "step_lr:step_size=30,gamma=0.5". Unknown names, missing and bad values are refused with what
- * is allowed. NULL: as the constructors. */
+/* Any schedule by name: "step_lr:step_size=30,gamma=0.5"; schedules within it stand in brackets, see lr_schedulers.h.
+ * Unknown names, missing and bad values are refused with what is allowed, and so are schedules that need functions,
+ * which exist in C only. NULL: as the constructors. */
 TREAD_API tread_lr_scheduler *tread_lr_scheduler_from_spec(tread_optimizer *optimizer, const char *spec);
-/* NULL is accepted. The optimizer keeps the lr it has. */
+/* NULL is accepted. The optimizer keeps the lr it has. Nothing happens to one that is part of another. */
 TREAD_API void tread_lr_scheduler_destroy(tread_lr_scheduler *scheduler);
 
 /* ---- Use ---- */
 
 /* The next step. TREAD_ERROR_NUMERIC: the schedule gave a value that is not finite or negative; TREAD_ERROR_STATE: the
- * schedule needs a metric, or the optimizer is gone. No lr has changed then, nor last_step. */
+ * schedule needs a metric or is part of another, the optimizer is gone, or a list no longer fits the number of groups
+ * (both numbers are named); TREAD_ERROR_MEMORY: there are new groups, or momentum that needs state. No lr has changed
+ * then, nor last_step. */
 TREAD_API tread_status tread_lr_scheduler_step(tread_lr_scheduler *scheduler);
 /* The next step of a schedule that follows a metric; others ignore the metric. Errors as tread_lr_scheduler_step. */
 TREAD_API tread_status tread_lr_scheduler_step_metric(tread_lr_scheduler *scheduler, double metric);
@@ -44,11 +47,12 @@ TREAD_API int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *schedul
 TREAD_API double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t step);
 TREAD_API const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler); /* "step_lr"; static */
 
-/* Algorithm, options, base lrs, last_step and the last lr of every group. A copy, which the caller destroys. NULL:
- * TREAD_ERROR_MEMORY. */
+/* Algorithm, options, base lrs, last_step and the last lr of every group; of one on a metric its memory instead of base
+ * lrs, and the lrs as they are now. A copy, which the caller destroys. NULL: TREAD_ERROR_MEMORY, TREAD_ERROR_CALLBACK
+ * (a function's save failed). */
 TREAD_API tread_state *tread_lr_scheduler_state_dict(const tread_lr_scheduler *scheduler);
 /* Replaces all of these and puts the groups' lr right at once. TREAD_ERROR_FORMAT (another algorithm, another number of
- * groups, a value out of range): nothing has changed. TREAD_ERROR_MEMORY. */
+ * groups, a value out of range), TREAD_ERROR_MEMORY, or what a function's load returned: nothing has changed. */
 TREAD_API tread_status tread_lr_scheduler_load_state_dict(tread_lr_scheduler *scheduler, const tread_state *state);
 
 /* ---- What there is, for help texts ---- */

@@ -6,13 +6,18 @@
  *     tread_lr_scheduler *schedule = tread_cosine_annealing_lr(optimizer, &o);
  *
  * A constructor copies options, lists too. Fields without a default must be set. NULL: TREAD_ERROR_ARGUMENT (a value
- * out of range, named with the range; a list that fits the groups in no way), TREAD_ERROR_STATE (last_step >= 0 and a
- * group without initial_lr; or schedulers that cannot share an optimizer), TREAD_ERROR_MEMORY; the optimizer is
- * untouched then. The caller destroys the scheduler.
+ * out of range, named with the range; a list that has neither one entry nor one a group), TREAD_ERROR_STATE (last_step
+ * >= 0 and a group without initial_lr; or schedulers that cannot share an optimizer), TREAD_ERROR_NUMERIC (a first lr
+ * that is not finite or negative), TREAD_ERROR_MEMORY; the optimizer is untouched then. The caller destroys the
+ * scheduler.
  *
- * In the formulas b is the base lr and n the step: n = 0 from construction to the first step. last_step = k goes on
- * after step k. verbose: each step logs a line a group through the context's log callback. In the structs the default
- * stands in brackets, the range behind it. */
+ * In the formulas b is the base lr and n the step: n = 0 from construction to the first step. Every one of them is
+ * evaluated as it stands for any n, not from the lr before, by arithmetic whose bits no C library changes, and is exact
+ * at its ends: b at the start of a descent, the least lr at its end. last_step = k goes on after step k. verbose: each
+ * step logs a line a group through the context's log callback. In the structs the default stands in brackets, the range
+ * behind it; whole numbers go up to 2^53.
+ *
+ * The eight of OneFlow's documentation are its; the others follow torch.optim, but for what is said at each. */
 #ifndef TREAD_LR_SCHEDULERS_H
 #define TREAD_LR_SCHEDULERS_H
 
@@ -83,7 +88,9 @@ TREAD_API tread_linear_lr_options tread_linear_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_linear_lr(tread_optimizer *optimizer, const tread_linear_lr_options *options);
 
 /* c = min(n, steps), D = steps; with cycle c = max(n, 1), D = steps ceil(c / steps):
- *     (b - end_learning_rate) (1 - c / D)^power + end_learning_rate */
+ *     (b - end_learning_rate) (1 - c / D)^power + end_learning_rate
+ * The power is exact to a few rounding errors where 2 power is whole, else to a relative
+ * (3 |power ln(1 - c / D)| + 2) 2^-53. torch's PolynomialLR has end_learning_rate 0 and no cycle. */
 typedef struct tread_polynomial_lr_options {
     size_t size;              /* sizeof, set by tread_polynomial_lr_defaults() */
     int64_t steps;            /* required, >= 1 */
@@ -98,7 +105,7 @@ TREAD_API tread_lr_scheduler *tread_polynomial_lr(tread_optimizer *optimizer,
                                                   const tread_polynomial_lr_options *options);
 
 /* eta_min + (b - eta_min) (1 + cos(pi n / T_max)) / 2, for all n: it rises again after T_max. Loshchilov and Hutter,
- * "SGDR", 2017, without the restarts. */
+ * "SGDR", 2017, without the restarts. (torch's recursion is the same up to its rounding errors.) */
 typedef struct tread_cosine_annealing_lr_options {
     size_t size;       /* sizeof, set by tread_cosine_annealing_lr_defaults() */
     int64_t T_max;     /* required, >= 1 */
@@ -122,9 +129,9 @@ TREAD_API tread_cosine_decay_lr_options tread_cosine_decay_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
                                                     const tread_cosine_decay_lr_options *options);
 
-/* SGDR with its restarts: cycle i has T_0 T_mult^i steps and the peak b decay_rate^i; within it, j steps in and T long,
- *     eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2
- * After restart_limit cycles (0: never) lr stays at eta_min. */
+/* SGDR with its restarts (torch's has no decay_rate and no restart_limit): cycle i has T_0 T_mult^i steps and the peak
+ * b decay_rate^i; within it, j steps in and T long, eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2 After
+ * restart_limit cycles (0: never) lr stays at eta_min. */
 typedef struct tread_cosine_annealing_warm_restarts_options {
     size_t size;           /* sizeof, set by tread_cosine_annealing_warm_restarts_defaults() */
     int64_t T_0;           /* required, >= 1 */
@@ -146,12 +153,13 @@ typedef enum tread_warmup_method { TREAD_WARMUP_LINEAR = 0, TREAD_WARMUP_CONSTAN
 
 /* As in OneFlow: for n < warmup_iters constant b warmup_factor, or linear from there; then the inner schedule, or b
  * where there is none. Without warmup_prefix the linear warm-up ends at the inner schedule's lr(warmup_iters), which
- * goes on from there; with it it ends at the inner one's lr(0), which starts then. */
+ * goes on from there; with it it ends at the inner one's lr(0), which starts then (OneFlow ends it at b, which is the
+ * same for most). Inner schedules: see below. */
 typedef struct tread_warmup_lr_options {
     size_t size;                       /* sizeof, set by tread_warmup_lr_defaults() */
     tread_lr_scheduler *scheduler;     /* the inner one, taken over [NULL: none] */
     double warmup_factor;              /* [1/3] in [0, 1] */
-    int64_t warmup_iters;              /* [5] >= 1 */
+    int64_t warmup_iters;              /* [5] >= 0 */
     tread_warmup_method warmup_method; /* [TREAD_WARMUP_LINEAR] */
     bool warmup_prefix;                /* [false] */
     int64_t last_step;                 /* [-1] >= -1 */
@@ -188,22 +196,25 @@ typedef enum tread_anneal_strategy { TREAD_ANNEAL_COSINE = 0, TREAD_ANNEAL_LINEA
 
 /* Smith and Topin, "Super-convergence", 2018, with the phases of torch.optim's OneCycleLR: from peak / div_factor up to
  * the peak in pct_start of the steps, then down to peak / (div_factor final_div_factor); three_phase goes down to peak
- * / div_factor first, as long as it went up. After total_steps lr stays at its last value. The peak is max_lr, one or
- * one a group, or b where the list is empty. With cycle_momentum the optimizer's momentum (or betas[0]) goes the other
- * way, from max_momentum to base_momentum and back; an optimizer that has neither is TREAD_ERROR_ARGUMENT. */
+ * / div_factor first, as long as it went up. A phase is up at step pct_start total_steps - 1, or at once where that is
+ * negative (torch begins a little below the peak then). After total_steps lr stays at its last value (torch: an
+ * error). The peak is max_lr, one or one a group, or b where the list is empty; b is not changed (torch sets it to the
+ * first lr). With cycle_momentum, off unless asked for, every group's momentum (betas[0] where the optimizer has no
+ * momentum) goes the other way, from max_momentum to base_momentum and back; it is as pure as lr, and stays where it
+ * is when the scheduler is destroyed. An optimizer that has neither is TREAD_ERROR_ARGUMENT. */
 typedef struct tread_one_cycle_lr_options {
     size_t size;          /* sizeof, set by tread_one_cycle_lr_defaults() */
     const double *max_lr; /* n_max_lr peaks, each >= 0 [NULL: b] */
     size_t n_max_lr;
     int64_t total_steps;                   /* required, >= 2 */
-    double pct_start;                      /* [0.3] in [0, 1] */
+    double pct_start;                      /* [0.3] in [0, 1]; at most 0.5 with three_phase */
     tread_anneal_strategy anneal_strategy; /* [TREAD_ANNEAL_COSINE] */
     bool three_phase;                      /* [false] */
     double div_factor;                     /* [25] > 0 */
     double final_div_factor;               /* [1e4] > 0 */
     bool cycle_momentum;                   /* [false] */
-    double base_momentum;                  /* [0.85] in [0, 1) */
-    double max_momentum;                   /* [0.95] in [0, 1) */
+    double base_momentum;                  /* [0.85] in (0, 1): at the peak */
+    double max_momentum;                   /* [0.95] in (0, 1): at the start and the end */
     int64_t last_step;                     /* [-1] >= -1 */
     bool verbose;                          /* [false] */
 } tread_one_cycle_lr_options;
@@ -217,7 +228,8 @@ typedef enum tread_cyclic_mode {
 } tread_cyclic_mode;
 
 /* Smith, "Cyclical learning rates for training neural networks", 2017: from b up to max_lr in step_size_up steps and
- * back in step_size_down, over and over. cycle_momentum as in one_cycle_lr. */
+ * back in step_size_down, over and over. cycle_momentum as in one_cycle_lr; what the mode takes off the height it takes
+ * off the momentum's too. */
 typedef struct tread_cyclic_lr_options {
     size_t size;          /* sizeof, set by tread_cyclic_lr_defaults() */
     const double *max_lr; /* required: n_max_lr peaks, one or one a group, each >= 0 */
@@ -225,10 +237,10 @@ typedef struct tread_cyclic_lr_options {
     int64_t step_size_up;   /* [2000] >= 1 */
     int64_t step_size_down; /* [0: step_size_up] >= 0 */
     tread_cyclic_mode mode; /* [TREAD_CYCLIC_TRIANGULAR] */
-    double gamma;           /* [1] > 0, of exp_range */
+    double gamma;           /* [1] in (0, 1], of exp_range */
     bool cycle_momentum;    /* [false] */
-    double base_momentum;   /* [0.8] in [0, 1) */
-    double max_momentum;    /* [0.9] in [0, 1) */
+    double base_momentum;   /* [0.8] in (0, 1) */
+    double max_momentum;    /* [0.9] in (0, 1) */
     int64_t last_step;      /* [-1] >= -1 */
     bool verbose;           /* [false] */
 } tread_cyclic_lr_options;
@@ -240,11 +252,13 @@ TREAD_API tread_lr_scheduler *tread_cyclic_lr(tread_optimizer *optimizer, const 
  * These are for C programs only: no spec string can name a function. */
 
 /* A function of the step and the caller's context, which must outlive the scheduler. A state dict holds the step, never
- * the function; where save and load are set, which go together, it holds the context's own state too. */
+ * the function: whoever loads it makes the scheduler with the same functions first. Where save and load are set, which
+ * go together, it holds the context's own state too. load changes all or nothing, and takes whatever save gave: that is
+ * how contexts are put back when a later one fails. */
 typedef struct tread_lr_function {
     double (*evaluate)(void *context, int64_t step); /* pure: the same step, the same number */
     void *context;
-    tread_state *(*save)(const void *context); /* a new whole; NULL is a failure */
+    tread_state *(*save)(const void *context); /* a new whole; NULL: it failed, and said why by tread_fail() */
     tread_status (*load)(void *context, const tread_state *state);
 } tread_lr_function;
 
@@ -259,7 +273,7 @@ typedef struct tread_lambda_lr_options {
 TREAD_API tread_lambda_lr_options tread_lambda_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_lambda_lr(tread_optimizer *optimizer, const tread_lambda_lr_options *options);
 
-/* b function(1) function(2) ... function(n) */
+/* b function(1) function(2) ... function(n). A step costs one call of the function; going back begins anew. */
 typedef struct tread_multiplicative_lr_options {
     size_t size;                        /* sizeof, set by tread_multiplicative_lr_defaults() */
     const tread_lr_function *functions; /* required: one, or one a group; copied */
@@ -274,11 +288,18 @@ TREAD_API tread_lr_scheduler *tread_multiplicative_lr(tread_optimizer *optimizer
 /* ---- Of other schedules ----
  *
  * The inner schedulers are made on the same optimizer first, and taken over on success: they leave the optimizer, are
- * destroyed with the outer one, and may not be used any more. A scheduler that follows a metric cannot be inner. In a
- * spec string they stand in brackets:
- *     "sequential_lr:schedulers=[linear_lr:total_iters=5]/[cosine_annealing_lr:T_max=95],milestones=5" */
+ * destroyed with the outer one, and may not be used any more; while the outer one lives, steps of an inner one are
+ * TREAD_ERROR_STATE and destroying it does nothing. Their own last_step, verbose and steps so far no longer count: the
+ * outer one's do. TREAD_ERROR_ARGUMENT, with all as before: one that follows a metric, is on another optimizer, is part
+ * of another scheduler, is there twice, or is NULL; more than 64 within each other. Where no inner one moves momentum
+ * at a step, it stays as it is.
+ *
+ * In a spec string they stand in brackets, to any of these depths:
+ *     "sequential_lr:schedulers=[linear_lr:total_iters=5]/[cosine_annealing_lr:T_max=95],milestones=5"
+ * A state dict holds the inner ones' algorithms and options; it fits a scheduler of the same algorithms. */
 
-/* Each schedule until its milestone, from step 0 of its own on: schedule i at n - milestones[i - 1]. */
+/* Each schedule until its milestone, from step 0 of its own on: schedule i at n - milestones[i - 1]. All have the base
+ * lr b. (As torch's; OneFlow's schedules go on counting unless told to rescale.) */
 typedef struct tread_sequential_lr_options {
     size_t size;                           /* sizeof, set by tread_sequential_lr_defaults() */
     tread_lr_scheduler *const *schedulers; /* required: n_schedulers, at least 1 */
@@ -292,7 +313,7 @@ TREAD_API tread_sequential_lr_options tread_sequential_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_sequential_lr(tread_optimizer *optimizer,
                                                   const tread_sequential_lr_options *options);
 
-/* Each one's lr is the next one's base, all at the same n. */
+/* Each one's lr is the next one's base, all at the same n. Of momentum that of the last one that moves it. */
 typedef struct tread_chained_scheduler_options {
     size_t size;                           /* sizeof, set by tread_chained_scheduler_defaults() */
     tread_lr_scheduler *const *schedulers; /* required: n_schedulers, at least 1 */
@@ -312,8 +333,10 @@ typedef enum tread_threshold_mode { TREAD_THRESHOLD_REL = 0, TREAD_THRESHOLD_ABS
 /* lr is multiplied by factor once more than patience metrics in a row were not better than the best, down to min_lr,
  * where that changes it by more than eps; then cooldown metrics do not count. Better is strictly less than best -
  * |best| threshold (mode min, rel), best - threshold (min, abs), or more than best + the same (max). NaN is never
- * better, and the first metric that is not NaN always is. It works on the lr that the groups have: there is no base lr,
- * no last_step, and no other scheduler beside it. Step it by tread_lr_scheduler_step_metric(). */
+ * better, and the first metric that is not NaN always is; where the best is infinite the threshold is left out, so that
+ * a run can recover. It works on the lr that the groups have: there is no base lr, no last_step, and no other scheduler
+ * beside it. Step it by tread_lr_scheduler_step_metric(). torch and OneFlow take best - best threshold, so that with a
+ * negative best a worse metric may be better there. */
 typedef struct tread_reduce_lr_on_plateau_options {
     size_t size;                         /* sizeof, set by tread_reduce_lr_on_plateau_defaults() */
     tread_plateau_mode mode;             /* [TREAD_PLATEAU_MIN] */

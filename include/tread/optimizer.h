@@ -53,18 +53,25 @@ typedef struct tread_closure {
 } tread_closure;
 
 /* One update of every parameter that has a gradient. With a closure (NULL: none) evaluate is called first, once, before
- * any gradient is read; only algorithms with a line search call it more often. Errors: what evaluate
- * returned, or the algorithm's (TREAD_ERROR_ARGUMENT where it needs a closure); parameters and state are then as
- * before the step, gradients as evaluate left them. */
+ * any gradient is read; only lbfgs calls it more often, for each point that it tries. Errors: what evaluate returned,
+ * TREAD_ERROR_STATE for a sparse gradient that cannot be taken (see below), or the algorithm's (TREAD_ERROR_ARGUMENT
+ * where it needs a closure; TREAD_ERROR_BACKEND and TREAD_ERROR_MEMORY where oneDNN refuses one of Muon's products);
+ * parameters and state are then as before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
+/* How often the last step called its closure, be it that it failed. 0: without one, or before the first step. */
+TREAD_API int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer);
 /* Whether the last step applied nothing because clipping had met a non-finite norm under TREAD_NONFINITE_SKIP. */
 TREAD_API bool tread_optimizer_step_skipped(const tread_optimizer *optimizer);
 /* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding. */
 TREAD_API void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none);
 
-/* For algorithms whose parameters differ between training and use (Schedule-Free): evaluation mode holds
- * the weights to use, and step is an error there. No effect on the others. Starts as training. TREAD_ERROR_STATE. */
+/* For algorithms whose parameters differ between training and use (Schedule-Free): in evaluation mode the parameters
+ * hold the weights to use and to save, and tread_optimizer_step() is TREAD_ERROR_STATE. No effect on the others, which
+ * are always training. Starts as training. There and back is the same but for roundings, a few units in the last place
+ * of the parameter and of z; a trainer switches round its evaluations, so that with these algorithms alone evaluating
+ * more often may change the last bits of a run. The state dict has the mode: save the parameters in the same one. */
 TREAD_API tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool training);
+TREAD_API bool tread_optimizer_is_training(const tread_optimizer *optimizer); /* false where NULL */
 
 /* ---- Groups ---- */
 
@@ -101,7 +108,9 @@ TREAD_API double tread_optimizer_lr(const tread_optimizer *optimizer, size_t gro
 TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
 /* Whether a gradient may be sparse; see below. */
 TREAD_API bool tread_optimizer_support_sparse(const tread_optimizer *optimizer);
-/* Writes groups, options and parameters to file, for people. TREAD_ERROR_IO. */
+/* Writes, for people, the groups' values as a table of a line a field and a column a group, in which a * marks the
+ * fields whose values differ between groups; then each group's parameters with role, shape and step. The layout may
+ * change. TREAD_ERROR_IO. */
 TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file);
 
 /* ---- Sparse gradients ----
@@ -117,8 +126,8 @@ TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, F
  *   PyTorch's momentum_buffer: it is 0 in rows that the parameter's first update did not touch.
  * - amsgrad's maximum is each row's own. Decoupled decay (adamw) shrinks the rows that are there.
  * - A sparse gradient of no rows is a step: it counts, and changes nothing.
- * - sgd without momentum, and adagrad, change a parameter of finite values exactly as by the same gradient made dense.
- *   The others differ from that in the rows that are not there.
+ * - sgd without momentum, and adagrad with eps > 0, change a parameter of finite values exactly as by the same gradient
+ *   made dense. The others differ from that in the rows that are not there.
  *
  * Anything else is refused before anything has changed, by tread_optimizer_step() with TREAD_ERROR_STATE: a sparse
  * gradient for another optimizer, and one in a group whose weight_decay is added to the gradient (L2: sgd, adam,
@@ -146,8 +155,9 @@ typedef struct tread_clip_options {
 } tread_clip_options;
 TREAD_API tread_clip_options tread_clip_defaults(void);
 
-/* Clips each group that has clip_grad_max_norm set, on its own. ret_norms (may be NULL): the unclipped norms, one a
- * group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing. TREAD_ERROR_NUMERIC. */
+/* Clips each group that has clip_grad_max_norm set, on its own; lbfgs has no such field. ret_norms (may be NULL): the
+ * unclipped norms, one a group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing.
+ * TREAD_ERROR_NUMERIC. */
 TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
                                                  double *ret_norms);
 /* Clips all groups as one, whatever their own fields say. TREAD_ERROR_ARGUMENT (max_norm, norm_type out of range),

@@ -112,10 +112,11 @@ TREAD_API tread_optimizer *tread_adamw(const tread_context *context, tread_param
                                        const tread_adamw_options *options);
 
 /* You and others, "Large batch optimization for deep learning: training BERT in 76 minutes" (LAMB), 2020, with the
- * decay outside the norm, as in OneFlow: Adam's m and v (of g + wd x where adam_w_mode is off), then u = (m / c1) /
- * (sqrt(v) / sqrt(c2) + eps);  r = ||x|| / ||u|| over the whole parameter, 1 if either norm is 0 x -= lr r u,  and in
- * adam_w_mode also  x -= lr r wd x, with the x from before the step decay_in_trust_ratio is the paper's form: u + wd x
- * in place of u, in the norm too. amsgrad as in Adam. */
+ * decay outside the norm, as in OneFlow: Adam's m and v, of g + wd x where adam_w_mode is off, then
+ *     u = (m / c1) / (sqrt(v) / sqrt(c2) + eps);  r = ||x|| / ||u|| over the whole parameter, 1 if either norm is 0
+ *     x = x - lr r u - lr r wd x, with the x from before the step (without the last term where adam_w_mode is off)
+ * decay_in_trust_ratio is the paper's form: u + wd x in place of u, in the norm too, and no last term. amsgrad as in
+ * Adam. */
 typedef struct tread_lamb_options {
     size_t size;                /* sizeof, set by tread_lamb_defaults() */
     double lr;                  /* [1e-3] >= 0 */
@@ -169,9 +170,10 @@ TREAD_API tread_optimizer *tread_nadam(const tread_context *context, tread_param
                                        const tread_nadam_options *options);
 
 /* Liu and others, "On the variance of the adaptive learning rate and beyond" (RAdam), 2020: g' = g + wd x, Adam's m and
- * v of it, c1 = 1 - b1^t, c2 = 1 - b2^t, rho_inf = 2 / (1 - b2) - 1;  rho_t = rho_inf - 2 t b2^t / c2 rho_t > 5:  x -=
- * lr m / c1 sqrt((rho_t - 4)(rho_t - 2) rho_inf / ((rho_inf - 4)(rho_inf - 2) rho_t)) sqrt(c2) / (sqrt(v) + eps); else
- * x -= lr m / c1 */
+ * v of it, c1 = 1 - b1^t, c2 = 1 - b2^t; with rho_inf = 2 / (1 - b2) - 1 and rho_t = rho_inf - 2 t b2^t / c2
+ *     rho_t > 5:  q = sqrt((rho_t - 4)(rho_t - 2) rho_inf / ((rho_inf - 4)(rho_inf - 2) rho_t))
+ *                 x -= lr / c1 q sqrt(c2) m / (sqrt(v) + eps)
+ *     else:       x -= lr / c1 m */
 typedef struct tread_radam_options {
     size_t size;                /* sizeof, set by tread_radam_defaults() */
     double lr;                  /* [1e-3] >= 0 */
@@ -258,7 +260,7 @@ typedef enum tread_muon_rule {
  *     ns_steps times:  A = X X^T;  X = a X + (b A + c A A) X,  a = 3.4445, b = -4.7750, c = 2.0315
  *     x = (1 - lr wd) x;  x -= lr sqrt(max(1, rows / columns)) X, transposed back
  * A group whose rule is adamw is updated as tread_adamw does, with lr, betas, eps and weight_decay; a group of rule
- * muon with a parameter that has not two axes is TREAD_ERROR_SHAPE that names it. See tread_muon_for_module (groups.h).
+ * muon with a parameter that has not two axes is TREAD_ERROR_SHAPE that names it. See tread_muon_with_adamw (groups.h).
  */
 typedef struct tread_muon_options {
     size_t size;                /* sizeof, set by tread_muon_defaults() */
@@ -280,21 +282,23 @@ TREAD_API tread_optimizer *tread_muon(const tread_context *context, tread_parame
 
 /* ---- Without a schedule ---- */
 
-/* Defazio and others, "The road less scheduled", 2024. In training mode the parameter holds y, the point of the
- * gradient; z starts as x. For k = t - 1: s = k < warmup_steps ? (k + 1) / warmup_steps : 1;  a = lr s sqrt(1 - b2^(k +
- * 1));  amax = max(amax, a) w = (k + 1)^r amax^weight_lr_power;  W += w;  c = w / W, 0 if W is 0;  v = b2 v + (1 - b2)
- * g^2 n = g / (sqrt(v) + eps) + wd y;  y = (1 - c) y + c z + a (b1 (1 - c) - 1) n;  z -= a n The averaged point, for
- * evaluation and for use, is y + (1 - 1 / b1)(z - y): tread_optimizer_set_training(optimizer, false) puts it into the
- * parameters, (optimizer, true) goes back. A step in evaluation mode is TREAD_ERROR_STATE. */
+/* Defazio and others, "The road less scheduled", 2024. In training mode the parameter holds y, the point where the
+ * gradient is taken; z starts as the parameter.
+ *     s = t <= warmup_steps ? t / warmup_steps : 1;  a = lr s sqrt(1 - b2^t);  amax = max(amax, a)
+ *     w = t^r amax^weight_lr_power;  W += w;  c = w / W, 0 if W is 0
+ *     v = b2 v + (1 - b2) g^2;  n = g / (sqrt(v) + eps) + wd y
+ *     y = (1 - c) y + c z + a (b1 (1 - c) - 1) n;  z -= a n
+ * The averaged point, for evaluation and for use, is x = y + (1 - 1 / b1) (z - y): tread_optimizer_set_training(
+ * optimizer, false) puts it into the parameters, (optimizer, true) goes back by y = x + (1 - b1) (z - x). */
 typedef struct tread_schedule_free_adamw_options {
     size_t size;                /* sizeof, set by tread_schedule_free_adamw_defaults() */
     double lr;                  /* [2.5e-3] >= 0 */
-    double betas[2];            /* [0.9, 0.999] each in (0, 1) and [0, 1) */
+    double betas[2];            /* [0.9, 0.999] each in (0, 1) */
     double eps;                 /* [1e-8] >= 0 */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
-    double r;                   /* [0] >= 0 */
-    double weight_lr_power;     /* [2] >= 0 */
+    double r;                   /* [0] in [0, 16] */
+    double weight_lr_power;     /* [2] in [0, 16] */
     bool maximize;              /* [false] negates gradients first */
     double clip_grad_max_norm;  /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
     double clip_grad_norm_type; /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
@@ -310,8 +314,8 @@ typedef struct tread_schedule_free_sgd_options {
     double momentum;            /* [0.9] in (0, 1) */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
-    double r;                   /* [0] >= 0 */
-    double weight_lr_power;     /* [2] >= 0 */
+    double r;                   /* [0] in [0, 16] */
+    double weight_lr_power;     /* [2] in [0, 16] */
     bool maximize;              /* [false] negates gradients first */
     double clip_grad_max_norm;  /* [INFINITY: tread_optimizer_clip_grad() leaves the group alone] >= 0 */
     double clip_grad_norm_type; /* [2] > 0, INFINITY (largest |g|) or -INFINITY (smallest |g|) */
@@ -329,14 +333,25 @@ typedef enum tread_line_search {
 
 /* Limited-memory BFGS, Liu and Nocedal 1989 (Nocedal and Wright 2006, algorithm 7.4), as torch.optim.LBFGS: each step
  * is up to max_iter iterations, for which the closure is called again and again; tread_optimizer_step() without one is
- * TREAD_ERROR_ARGUMENT. One group only; a missing gradient counts as zeros. Where the closure gives a loss or gradient
- * that is not finite the search ends at the last good point. tread_optimizer_closure_calls() says how many calls the
- * last step took. */
+ * TREAD_ERROR_ARGUMENT. tread_optimizer_closure_calls() says how many calls the last step took.
+ *     d = -H g;  x += t d,  H being made of the last pairs s = t d, y = the change of g, with y . s > 1e-10
+ * t is lr, or found by the line search that starts there; in the very first iteration lr min(1, 1 / sum |g|).
+ * - A step ends after max_iter iterations, or max_eval calls (a line search under way is finished: up to 26 more);
+ * where no |g| is above tolerance_grad; where an iteration moves no value by more than tolerance_change, or changes the
+ * loss by less, or d . g > -tolerance_change. Without a line search the last of max_iter iterations moves unevaluated.
+ * - One group only; a missing gradient counts as zeros. The loss should be that of all data: between two batches y is
+ *   the difference of two functions.
+ * - Where the closure gives a loss or gradient that is not finite the search ends at the last good point; where that is
+ *   where it began, the step ends and the next one starts without history. If a step cannot begin for it:
+ *   TREAD_ERROR_NUMERIC.
+ * - A closure that fails leaves parameters and history as before the step.
+ * - Memory for (8 + 2 history_size + 2 min(max_iter, history_size + 1)) values a parameter is taken when it is made or
+ *   one of these two is set, and costs nothing until it is used; steps allocate nothing. */
 typedef struct tread_lbfgs_options {
     size_t size;                   /* sizeof, set by tread_lbfgs_defaults() */
-    double lr;                     /* [1] >= 0, the first step length tried */
+    double lr;                     /* [1] >= 0, the first t tried */
     int64_t max_iter;              /* [20] >= 1, iterations a step */
-    int64_t max_eval;              /* [0: max_iter * 5 / 4] closure calls a step */
+    int64_t max_eval;              /* [0: max_iter * 5 / 4] closure calls after which no iteration begins */
     double tolerance_grad;         /* [1e-7] >= 0, of the largest |g|: converged */
     double tolerance_change;       /* [1e-9] >= 0, of the change of loss and parameters: converged */
     int64_t history_size;          /* [100] >= 1, pairs kept */

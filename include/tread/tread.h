@@ -9,7 +9,9 @@
 #include <tread/context.h>
 #include <tread/data.h>
 #include <tread/field.h>
+#include <tread/files.h>
 #include <tread/gradcheck.h>
+#include <tread/groups.h>
 #include <tread/info.h>
 #include <tread/init.h>
 #include <tread/lr_scheduler.h>

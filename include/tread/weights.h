@@ -21,12 +21,12 @@ typedef struct tread_weights_report {
     int64_t n_not_finite; /* values that are NaN or infinite: they are loaded as they are */
 } tread_weights_report;
 
-/* Reads every parameter, from what tread_weights_save wrote, a checkpoint's "model" (checkpoint.h), or a file of another
- * program. The file is checked whole before the first parameter changes, values that have a hash against it; its tensors
- * (of a checkpoint those of the model) must be those of parameters, in any order, by name, shape and type float32.
- * ret_report may be NULL. TREAD_ERROR_IO;
- * TREAD_ERROR_FORMAT (not a safetensors file, damaged or truncated; the sentence says where); TREAD_ERROR_SHAPE (a
- * file for another model: every missing, unknown and different tensor is listed); TREAD_ERROR_MEMORY. */
+/* Reads every parameter, from what tread_weights_save wrote, a checkpoint's "model" (checkpoint.h), or a file of
+ * another program. The file is checked whole before the first parameter changes, values that have a hash against it;
+ * its tensors (of a checkpoint those of the model) must be those of parameters, in any order, by name, shape and type
+ * float32. ret_report may be NULL. TREAD_ERROR_IO; TREAD_ERROR_FORMAT (not a safetensors file, damaged or truncated;
+ * the sentence says where); TREAD_ERROR_SHAPE (a file for another model: every missing, unknown and different tensor is
+ * listed); TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_weights_load(tread_parameter_list parameters, const char *path,
                                           tread_weights_report *ret_report);
 

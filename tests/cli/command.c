@@ -38,7 +38,7 @@ int command_run(const char *arguments) {
 }
 
 void command_must_contain(const char *text, const char *part, const char *what) {
-    ck_assert_msg(strstr(text, part) != NULL, "%s: \"%s\" lacks \"%s\"", what, text, part);
+    ck_assert_msg(strstr(text, part) != NULL, "%s: \"%.2000s\" lacks \"%s\"", what, text, part);
 }
 
 void command_must_succeed(const char *arguments) {

@@ -108,6 +108,10 @@ START_TEST(no_terminal_plain_lines) {
     command_must_contain(command_output, "done   1 epoch, 10 steps in ", "train");
     command_must_succeed("train " SMALL "--epochs 1 --scheduler step_lr:step_size=1 --schedule-every step");
     command_must_contain(command_output, "scheduler step_lr:step_size=1 per step, ", "train");
+    command_must_succeed("train " SMALL "--epochs 2 --scheduler reduce_lr_on_plateau:patience=0,threshold=10");
+    command_must_contain(command_output, "scheduler reduce_lr_on_plateau:patience=0,threshold=10 per epoch, ", "train");
+    command_must_succeed("train " SMALL "--epochs 2 --scheduler 'sequential_lr:schedulers=[linear_lr:total_iters=1]/"
+                         "[warmup_lr:scheduler=[step_lr:step_size=1]],milestones=1'");
     test_folder_remove();
 }
 END_TEST
@@ -158,10 +162,54 @@ START_TEST(eval_finds_what_train_said) {
 }
 END_TEST
 
+START_TEST(groups_are_made_and_told) {
+    setup();
+    command_must_succeed("train " SMALL
+                         "--epochs 1 --optimizer adamw:lr=0.01,weight_decay=0.1 --split-decay --show-groups "
+                         "--group '0.weight,2.weight:lr=0.02' --group '*.bias:lr=0.03,weight_decay=0.5' --log l");
+    command_must_contain(command_output, "plan   adamw:lr=0.01,weight_decay=0.1 in 2 groups, ", "train");
+    command_must_contain(command_output, "* lr ", "train");
+    command_must_contain(command_output, "* weight_decay ", "train");
+    command_must_contain(command_output, "\n  2.bias ", "train");
+    json_t *start = log_line("l", 0), *groups = json_object_get(start, "groups");
+    ck_assert_uint_eq(json_array_size(groups), 2);
+    ck_assert_str_eq(json_string_value(json_array_get(groups, 1)), "*.bias:lr=0.03,weight_decay=0.5");
+    ck_assert(json_is_true(json_object_get(start, "split_decay")));
+    ck_assert(json_is_null(json_object_get(start, "adamw")));
+    json_decref(start);
+    command_must_succeed("train " SMALL "--epochs 1 --optimizer muon:lr=0.02 --weights a");
+    command_must_contain(command_output, "plan   muon:lr=0.02 in 2 groups, ", "train");
+    command_must_succeed("train " SMALL "--epochs 1 --optimizer muon:lr=0.02 --adamw lr=1e-3 --weights b");
+    command_must_succeed("train " SMALL "--epochs 1 --optimizer muon:lr=0.02 --adamw lr=1e-2 --weights c");
+    ck_assert(same_files("a", "b") && !same_files("a", "c"));
+    command_must_succeed("train " SMALL "--epochs 1 --optimizer muon:lr=0.02 --group '*:lr=0.02' --weights d");
+    ck_assert(!same_files("a", "d"));
+    test_folder_remove();
+}
+END_TEST
+
+/* What is written is what was tested, not the point of training. */
+START_TEST(averaged_weights_are_written) {
+    setup();
+    command_must_succeed("train " SMALL "--epochs 2 --optimizer schedule_free_sgd:lr=0.5 --weights w --log l");
+    command_must_contain(command_output, ", scheduler none, ", "train");
+    json_t *epoch = log_line("l", 2);
+    double tested = real_of(epoch, "test_loss"), loss = 0;
+    json_decref(epoch);
+    command_must_succeed("eval --data . --hidden 16 --weights w");
+    const char *said = strstr(command_output, " loss ");
+    ck_assert(said != NULL && sscanf(said, " loss %lf", &loss) == 1);
+    ck_assert_double_eq_tol(loss, tested, 1e-6 + 1e-5 * tested); /* printed digits; there and back once, in roundings */
+    test_folder_remove();
+}
+END_TEST
+
 static const struct {
     const char *line;
     const char *parts[3];
 } failures[] = {
+    {"\"$tread\" train " SMALL "--group '*.scale:lr=1'",
+     {"tread train: adam: rule 0: '*.scale' matches none of 0.weight, "}},
     {"\"$tread\" train --data nowhere", {"tread train: ", "nowhere"}},
     {"TREAD_DATA=elsewhere \"$tread\" train", {"elsewhere"}},
     {"TREAD_SOURCE_DATA=third \"$tread\" train --data fourth", {"fourth"}},
@@ -288,5 +336,5 @@ START_TEST(the_first_signal_ends_the_run_cleanly) {
 END_TEST
 
 TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, the_same_seed_gives_the_same_file,
-          eval_finds_what_train_said, failures_say_what_failed, a_reader_that_leaves_ends_the_run,
-          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
+          eval_finds_what_train_said, groups_are_made_and_told, averaged_weights_are_written, failures_say_what_failed,
+          a_reader_that_leaves_ends_the_run, data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)

@@ -16,6 +16,9 @@ START_TEST(help_lists_everything) {
         command_must_succeed(general[i]);
         command_must_contain(command_output, "train", general[i]);
         command_must_contain(command_output, "eval", general[i]);
+        command_must_contain(command_output, "schedule", general[i]);
+        command_must_contain(command_output, "inspect", general[i]);
+        command_must_contain(command_output, "diff", general[i]);
         command_must_contain(command_output, "info", general[i]);
     }
     command_must_succeed("help eval");
@@ -26,9 +29,10 @@ START_TEST(help_lists_everything) {
     command_must_contain(command_output, "--weights FILE", "eval --help");
     command_must_succeed("info --help");
     command_must_succeed("train --help");
-    const char *const parts[] = {"--data",           "--model",   "--hidden",     "[512,256]",   "--activation",
-                                 "leaky_relu",       "--epochs",  "--batch-size", "--optimizer", "--scheduler",
-                                 "--schedule-every", "--threads", "--seed",       "--log",       "--weights"};
+    const char *const parts[] = {"--data",     "--model",       "--hidden",     "[512,256]",     "--activation",
+                                 "leaky_relu", "--epochs",      "--batch-size", "--optimizer",   "--scheduler",
+                                 "--group",    "--split-decay", "--adamw",      "--show-groups", "--schedule-every",
+                                 "--threads",  "--seed",        "--log",        "--weights"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         command_must_contain(command_output, parts[i], "train --help");
     ck_assert_str_eq(command_error, "");
@@ -54,6 +58,8 @@ START_TEST(help_lists_every_algorithm_and_field) {
         command_must_contain(command_output, tread_lr_scheduler_type_name(type), "scheduler");
         for (size_t i = 0; i < tread_lr_scheduler_field_count(type); i++) {
             ck_assert_ok(tread_lr_scheduler_field(type, i, &field));
+            if (field.kind == TREAD_FIELD_FUNCTIONS) /* none of its fields can be given here */
+                break;
             command_must_contain(command_output, field.name, "field");
         }
     }
@@ -98,9 +104,19 @@ static const struct {
     {"train --optimizer adam:lr=x", {"--optimizer: ", "lr", "x"}},
     {"train --optimizer adam:lr=-1", {"--optimizer: ", "lr", "-1"}},
     {"train --optimizer adam:betas=0.9/1.5", {"--optimizer: ", "betas[1] = 1.5 is outside [0, 1)"}},
+    {"train --group '*.bias'", {"--group: *.bias is not PATTERNS:key=value,..."}},
+    {"train --group :lr=1", {"--group: :lr=1 is not PATTERNS"}},
+    {"train --group ''", {"--group: the value is empty"}},
+    {"train --group '0.*:lr=1' --group '*:lr=-1'", {"--group: *:lr=-1: adam: lr = -1 is outside [0, inf)"}},
+    {"train --group '*:lrr=1'", {"--group: *:lrr=1: adam: there is no field 'lrr'"}},
+    {"train --split-decay=1", {"--split-decay takes no value"}},
+    {"train --adamw lr=1", {"--adamw: adam: ", "no use for 'lr=1'"}},
+    {"train --optimizer muon --adamw lr=x", {"--adamw: muon: lr = 'x' is not a number"}},
     {"train --scheduler steplr", {"--scheduler: unknown name steplr, did you mean step_lr?", "cosine_decay_lr"}},
     {"train --scheduler step_lr", {"--scheduler: ", "step_size"}},
     {"train --scheduler step_lr:step_size=0", {"--scheduler: ", "step_size"}},
+    {"train --scheduler lambda_lr", {"--scheduler: lambda_lr: ", "in a C program call tread_lambda_lr()"}},
+    {"train --scheduler 'warmup_lr:scheduler=[nope]'", {"--scheduler: warmup_lr: scheduler: ", "'nope'"}},
     {"train --schedule-every step", {"--schedule-every says what --scheduler counts, and there is no --scheduler"}},
     {"train --scheduler none --schedule-every epoch", {"there is no --scheduler"}},
     {"train --epochs 1 --seed 2 --epochs=1", {"--epochs is given twice"}},

@@ -48,6 +48,7 @@ START_TEST(an_optimizer) {
     refuses(tread_optimizer_clip_grad_norm(NULL, 1, 2, NULL, NULL), "the optimizer is NULL");
     refuses(tread_optimizer_load_state_dict(NULL, NULL), "the optimizer is NULL");
     refuses(tread_optimizer_set_training(NULL, true), "the optimizer is NULL");
+    ck_assert(!tread_optimizer_is_training(NULL));
     refuses(tread_optimizer_print(NULL, stderr), "the optimizer is NULL");
     gives_null(tread_optimizer_state_dict(NULL), "the optimizer is NULL");
     ck_assert(isnan(tread_optimizer_lr(NULL, 0)));
@@ -58,6 +59,21 @@ START_TEST(an_optimizer) {
     refuses(tread_lr_scheduler_load_state_dict(NULL, NULL), "the scheduler is NULL");
     gives_null(tread_lr_scheduler_state_dict(NULL), "the scheduler is NULL");
     ck_assert(isnan(tread_lr_scheduler_get_last_lr(NULL, 0)));
+}
+END_TEST
+
+START_TEST(parameters_of_groups) {
+    tread_parameter_list none = {NULL, 0};
+    tread_parameter_split split;
+    refuses(tread_parameter_set_role(NULL, TREAD_ROLE_BIAS), "the parameter is NULL");
+    ck_assert_int_eq(tread_parameter_get_role(NULL), TREAD_ROLE_WEIGHT);
+    refuses(tread_parameters_split(none, "*", &split), "the list of parameters is empty");
+    refuses(tread_parameters_split_decay(none, &split), "the list of parameters is empty");
+    refuses(tread_parameters_split_muon(none, &split), "the list of parameters is empty");
+    gives_null(tread_optimizer_from_groups(NULL, none, "adam", NULL), "adam: the list of parameters is empty");
+    gives_null(tread_optimizer_from_groups(NULL, none, NULL, NULL), "the spec string is NULL");
+    gives_null(tread_muon_with_adamw(NULL, none, NULL, NULL), "muon: the list of parameters is empty");
+    tread_parameter_split_free(NULL);
 }
 END_TEST
 
@@ -75,4 +91,4 @@ START_TEST(data_and_trainer) {
 }
 END_TEST
 
-TEST_MAIN("null", a_tape, an_optimizer, data_and_trainer)
+TEST_MAIN("null", a_tape, an_optimizer, parameters_of_groups, data_and_trainer)

@@ -416,6 +416,61 @@ START_TEST(schedulers_step_when_told) {
 }
 END_TEST
 
+/* A metric is the test loss of the epoch, else the train loss: a scheduler that reads the history goes the same way. */
+START_TEST(schedulers_on_a_metric_follow_the_loss) {
+    for (int tested = 0; tested < 2; tested++) {
+        world w;
+        world_build(&w, NULL, 0);
+        const char *spec = "reduce_lr_on_plateau:patience=0,threshold=0.4,factor=0.5";
+        tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(w.optimizer, spec);
+        tread_trainer_options o = world_options(&w, 8);
+        o.scheduler = scheduler;
+        if (!tested)
+            o.test = NULL;
+        tread_trainer *trainer = tread_trainer_create(NULL, &o);
+        ck_assert_msg(trainer != NULL, "%s", tread_last_error());
+        ck_assert_ok(tread_trainer_run(trainer));
+        const tread_train_result *result = tread_trainer_result(trainer);
+        double best = 1e9, lr = 0.02;
+        for (int e = 0; e < 8; e++) {
+            const tread_epoch_metrics *m = &result->history[e];
+            ck_assert_double_eq(m->lr, lr);
+            double loss = tested ? m->test_loss : m->train_loss;
+            lr *= loss < best - best * 0.4 ? 1 : 0.5;
+            best = loss < best - best * 0.4 ? loss : best;
+        }
+        ck_assert_double_eq(tread_optimizer_lr(w.optimizer, 0), lr);
+        ck_assert_double_lt(lr, 0.02);
+        tread_trainer_destroy(trainer);
+        o.schedule_every = TREAD_EVERY_STEP;
+        ck_assert_ptr_null(tread_trainer_create(NULL, &o));
+        ck_assert_ptr_nonnull(strstr(tread_last_error(), "reduce_lr_on_plateau"));
+        tread_lr_scheduler_destroy(scheduler);
+        world_destroy(&w);
+    }
+}
+END_TEST
+
+START_TEST(composites_step_like_others) {
+    world w;
+    world_build(&w, NULL, 0);
+    tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(
+        w.optimizer, "sequential_lr:schedulers=[linear_lr:start_factor=0.5,total_iters=5]/[exponential_lr:gamma=0.5],"
+                     "milestones=5");
+    tread_trainer_options o = world_options(&w, 3);
+    o.scheduler = scheduler;
+    o.schedule_every = TREAD_EVERY_STEP;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    ck_assert_ok(tread_trainer_run(trainer));
+    const double at_step_4_9_14[] = {0.02 * 0.9, 0.02 / 16, 0.02 / 512};
+    for (int e = 0; e < 3; e++)
+        ck_assert_double_eq_tol(tread_trainer_result(trainer)->history[e].lr, at_step_4_9_14[e], 1e-17);
+    tread_trainer_destroy(trainer);
+    tread_lr_scheduler_destroy(scheduler);
+    world_destroy(&w);
+}
+END_TEST
+
 static tread_action stop_at_once(void *data, tread_trainer *trainer, const tread_step_info *step) {
     (void)data, (void)trainer, (void)step;
     return TREAD_STOP;
@@ -459,4 +514,5 @@ END_TEST
 TEST_MAIN("trainer", groups_that_ask_for_it_are_clipped, a_run_learns_and_tells, evaluations_only_where_wanted,
           stopped_at_any_step_it_goes_on_to_the_same_bits, other_ways_to_stop, a_signal_handler_may_stop_it,
           the_closure_can_be_replaced_and_evaluated_again, a_step_that_failed_can_be_done_again,
-          a_loss_that_is_not_finite_changes_nothing, what_is_refused, schedulers_step_when_told)
+          a_loss_that_is_not_finite_changes_nothing, what_is_refused, schedulers_step_when_told,
+          schedulers_on_a_metric_follow_the_loss, composites_step_like_others)

@@ -60,6 +60,81 @@ START_TEST(planning_changes_nothing) {
 }
 END_TEST
 
+/* ---- Optimizers whose weights for use are others than those of training ---- */
+
+typedef struct seen {
+    const world *w;
+    const tread_optimizer *optimizer;
+    uint64_t at_step, at_forward, at_evaluation; /* hashes of the weights */
+    bool training;                               /* at each callback */
+} seen;
+
+static tread_action see_step(void *data, tread_trainer *trainer, const tread_step_info *step) {
+    seen *s = data;
+    (void)trainer;
+    (void)step;
+    s->at_step = world_hash(s->w);
+    s->training &= tread_optimizer_is_training(s->optimizer);
+    return TREAD_CONTINUE;
+}
+static tread_action see_evaluation(void *data, tread_trainer *trainer, const tread_evaluation *evaluation) {
+    seen *s = data;
+    (void)trainer;
+    (void)evaluation;
+    s->at_evaluation = s->at_forward;
+    s->training &= tread_optimizer_is_training(s->optimizer);
+    return TREAD_CONTINUE;
+}
+static tread_tensor *see_forward(void *data, tread_tape *tape, const tread_batch *batch) {
+    seen *s = data;
+    s->at_forward = world_hash(s->w);
+    return tread_forward(s->w->model, tape, batch->x);
+}
+
+START_TEST(evaluations_have_the_averaged_weights) {
+    world w;
+    world_build(&w, NULL, 0);
+    tread_optimizer_destroy(w.optimizer);
+    w.optimizer =
+        tread_optimizer_from_spec(NULL, tread_module_parameters(w.model), "schedule_free_adamw:lr=0.02,warmup_steps=3");
+    seen s = {.w = &w, .optimizer = w.optimizer, .training = true};
+    tread_callbacks callbacks = tread_callbacks_defaults();
+    callbacks.data = &s;
+    callbacks.on_step = see_step;
+    callbacks.on_evaluation = see_evaluation;
+    tread_trainer_options o = world_options(&w, 3);
+    o.callbacks = &callbacks;
+    o.forward = see_forward;
+    o.forward_data = &s;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    uint64_t start = world_hash(&w);
+    ck_assert_ok(tread_trainer_plan(trainer));
+    ck_assert_uint_eq(world_hash(&w), start);
+    ck_assert_ok(tread_trainer_run(trainer));
+    ck_assert(s.training && tread_optimizer_is_training(w.optimizer));
+    ck_assert_uint_ne(s.at_evaluation, s.at_step);
+    /* What is saved is what was evaluated, and evaluating it again leaves it. */
+    ck_assert_ok(tread_optimizer_set_training(w.optimizer, false));
+    uint64_t averaged = world_hash(&w);
+    tread_evaluation evaluation;
+    ck_assert_ok(tread_trainer_evaluate(trainer, NULL, &evaluation));
+    ck_assert_uint_eq(s.at_forward, averaged);
+    ck_assert(!tread_optimizer_is_training(w.optimizer));
+    ck_assert_uint_eq(world_hash(&w), averaged);
+    double last = tread_trainer_result(trainer)->history[2].test_loss; /* of weights some roundings away */
+    ck_assert_double_eq_tol(evaluation.loss, last, 1e-5 * last);
+    /* Planning in mid-run, and a run that follows, which finds its mode. */
+    ck_assert_ok(tread_trainer_plan(trainer));
+    ck_assert_uint_eq(world_hash(&w), averaged);
+    tread_trainer_destroy(trainer);
+    trainer = tread_trainer_create(NULL, &o);
+    ck_assert_ok(tread_trainer_run(trainer));
+    ck_assert(s.training && tread_optimizer_is_training(w.optimizer));
+    tread_trainer_destroy(trainer);
+    world_destroy(&w);
+}
+END_TEST
+
 START_TEST(accuracy_counts) {
     float logits[5 * 3] = {1, 2, 3, 3, 2, 1, 2, 2, 1, NAN, 5, 1, 0, 0, 0};
     int32_t labels[5] = {2, 1, 0, 0, 0};
@@ -225,6 +300,7 @@ START_TEST(every_allocation_failing_in_creation_and_first_steps) {
 }
 END_TEST
 
-TEST_MAIN("trainer_bits", evaluation_leaves_everything_as_it_was, planning_changes_nothing, accuracy_counts,
-          same_seed_same_bits_at_any_thread_count, images_give_the_same_bits_at_any_thread_count,
-          nothing_is_allocated_after_the_first_step, every_allocation_failing_in_creation_and_first_steps)
+TEST_MAIN("trainer_bits", evaluation_leaves_everything_as_it_was, planning_changes_nothing,
+          evaluations_have_the_averaged_weights, accuracy_counts, same_seed_same_bits_at_any_thread_count,
+          images_give_the_same_bits_at_any_thread_count, nothing_is_allocated_after_the_first_step,
+          every_allocation_failing_in_creation_and_first_steps)

@@ -3,8 +3,9 @@
  *
  * Each operation rounds its result by at most u = 2^-24 of it (or 2^-150 where that is subnormal) and passes on the
  * errors of its operands to first order and beyond; a scalar factor, computed in double, is rounded once. So |float32
- * result - value| <= error for code that does these operations in any order of the same formula. The reference's own
- * error is that of double, 2^29 times smaller, and is covered by counting u as 1.001 * 2^-24. */
+ * result - value| <= error for code that does these operations in any order of the same formula. What is zero without
+ * error is exact, and so are the factors 0 and 1. The reference's own error is that of double, 2^29 times smaller, and
+ * is covered by counting u as 1.001 * 2^-24. */
 #ifndef TREAD_TESTS_OPTIM_BOUNDED_H
 #define TREAD_TESTS_OPTIM_BOUNDED_H
 
@@ -17,10 +18,11 @@ typedef struct bounded {
 #define BOUNDED_U (1.001 * 0x1p-24)
 
 static inline bounded bounded_round(double value, double error) {
-    return (bounded){value, error + BOUNDED_U * (fabs(value) + error) + 0x1p-149};
+    double size = fabs(value) + error;
+    return (bounded){value, error + BOUNDED_U * size + (size > 0 ? 0x1p-149 : 0)};
 }
 static inline bounded bounded_exact(double value) { return (bounded){value, 0}; }
-static inline bounded bounded_factor(double value) { return bounded_round(value, 0); }
+static inline bounded bounded_factor(double value) { return value == 1 ? bounded_exact(1) : bounded_round(value, 0); }
 static inline bounded bounded_add(bounded a, bounded b) { return bounded_round(a.value + b.value, a.error + b.error); }
 static inline bounded bounded_sub(bounded a, bounded b) { return bounded_round(a.value - b.value, a.error + b.error); }
 static inline bounded bounded_mul(bounded a, bounded b) {
@@ -38,6 +40,16 @@ static inline bounded bounded_sqrt(bounded a) {
 }
 static inline bounded bounded_max(bounded a, bounded b) {
     return (bounded){fmax(a.value, b.value), fmax(a.error, b.error)};
+}
+static inline bounded bounded_abs(bounded a) { return (bounded){fabs(a.value), a.error}; }
+/* Where the error reaches over 0, the sign may be any. */
+static inline bounded bounded_sign(bounded a) {
+    double sign = (a.value > 0) - (a.value < 0);
+    return (bounded){sign, a.error == 0 || fabs(a.value) > a.error ? 0 : 1 + fabs(sign)};
+}
+/* factor a + other b, what averages and decays are made of */
+static inline bounded bounded_mix(double factor, bounded a, double other, bounded b) {
+    return bounded_add(bounded_mul(bounded_factor(factor), a), bounded_mul(bounded_factor(other), b));
 }
 
 #endif

@@ -12,6 +12,43 @@ const char *const battery_specs[] = {
     "adam:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1",
     "adam:amsgrad=true,weight_decay=0.01",
     "adam:do_bias_correction=false,maximize=true",
+    "lion:lr=0.003",
+    "lion:lr=0.01,betas=0.5/0.75,weight_decay=0.1,maximize=true",
+    "adamw",
+    "adamw:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1",
+    "adamw:amsgrad=true,weight_decay=0.01",
+    "adamw:do_bias_correction=false,maximize=true",
+    "lamb",
+    "lamb:lr=0.01,weight_decay=0.1,eps=1e-3,maximize=true",
+    "lamb:lr=0.01,weight_decay=0.1,adam_w_mode=false,amsgrad=true",
+    "lamb:weight_decay=0.1,decay_in_trust_ratio=true,do_bias_correction=false",
+    "adamax",
+    "adamax:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1,maximize=true",
+    "nadam",
+    "nadam:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1,momentum_decay=0.5,maximize=true",
+    "radam",
+    "radam:lr=0.01,betas=0.5/0.75,eps=1e-3,weight_decay=0.1,maximize=true",
+    "radam:lr=0.01,betas=0.9/0.9",
+    "adagrad",
+    "adagrad:lr=0.1,lr_decay=0.5,weight_decay=0.1,initial_accumulator_value=0.5,maximize=true",
+    "adagrad:lr=0.1,eps=1e-3,eps_placement=outside",
+    "rmsprop",
+    "rmsprop:alpha=0.5,weight_decay=0.1,eps=1e-3,eps_placement=outside,maximize=true",
+    "rmsprop:momentum=0.9,weight_decay=0.01",
+    "rmsprop:momentum=0.9,convention=pytorch,eps_placement=outside,eps=1e-3",
+    "rmsprop:centered=true,eps=1e-3",
+    "rmsprop:centered=true,momentum=0.9,eps=1e-3",
+    "rmsprop:centered=true,momentum=0.5,convention=pytorch,eps_placement=outside,eps=1e-2",
+    "adadelta",
+    "adadelta:lr=0.5,rho=0.5,eps=1e-3,weight_decay=0.1,maximize=true",
+    "muon",
+    "muon:lr=0.02,momentum=0.5,nesterov=false,weight_decay=0,maximize=true,ns_steps=3",
+    "muon:rule=adamw,betas=0.5/0.75,eps=1e-3",
+    "schedule_free_adamw",
+    "schedule_free_adamw:lr=0.01,warmup_steps=3,r=1,weight_decay=0.1,betas=0.8/0.9,eps=1e-3",
+    "schedule_free_adamw:weight_lr_power=0.5,maximize=true",
+    "schedule_free_sgd:lr=0.1",
+    "schedule_free_sgd:lr=0.05,momentum=0.5,warmup_steps=4,r=0.5,weight_lr_power=1,weight_decay=0.1,maximize=true",
     NULL,
 };
 
@@ -28,16 +65,52 @@ float param_grad(size_t parameter, int64_t i, int64_t step) {
     return noise(parameter + 1, (uint64_t)i, (uint64_t)step) * 0.5f;
 }
 
-params params_make(size_t count, const int64_t *sizes) {
+const tread_optimizer_type *type_of_spec(const char *spec) {
+    size_t length = strcspn(spec, ":");
+    for (int t = 0; tread_optimizer_types[t] != NULL; t++) {
+        const char *name = tread_optimizer_types[t]->table.name;
+        if (strlen(name) == length && strncmp(name, spec, length) == 0)
+            return tread_optimizer_types[t];
+    }
+    ck_abort_msg("%s is of no optimizer", spec);
+}
+
+static bool takes_matrices(const char *spec) {
+    const tread_optimizer_type *type = type_of_spec(spec);
+    const char *fields = spec + strlen(type->table.name);
+    if (type->whole_tensor == NULL || type->applies_whole == NULL)
+        return type->whole_tensor != NULL;
+    void *options = calloc(1, type->table.size);
+    tread_fields_defaults(&type->table, options);
+    ck_assert_ok(tread_fields_parse(&type->table, options, fields[0] == ':' ? fields + 1 : ""));
+    bool whole = type->applies_whole(options);
+    free(options);
+    return whole;
+}
+
+static params make_params(size_t count, const int64_t *sizes, bool matrices) {
     params p = {.count = count};
     for (size_t i = 0; i < count; i++) {
         char name[32];
+        int64_t n = sizes[i], shape[2] = {n, 1}, rows = 1;
         snprintf(name, sizeof name, "p%zu", i);
-        p.items[i] = tread_parameter_create(name, 1, &sizes[i]);
+        if (matrices) {
+            for (int64_t r = 2; r * r <= n; r++)
+                rows = n % r == 0 ? r : rows;
+            shape[i % 2] = rows;
+            shape[1 - i % 2] = n / rows;
+        }
+        p.items[i] = tread_parameter_create(name, matrices ? 2 : 1, shape);
         ck_assert_ptr_nonnull(p.items[i]);
     }
     params_set_values(&p);
     return p;
+}
+
+params params_make(size_t count, const int64_t *sizes) { return make_params(count, sizes, false); }
+
+params params_make_for(const char *spec, size_t count, const int64_t *sizes) {
+    return make_params(count, sizes, takes_matrices(spec));
 }
 
 void params_set_values(params *p) {

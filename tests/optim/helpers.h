@@ -23,6 +23,11 @@ typedef struct params {
 } params;
 
 params params_make(size_t count, const int64_t *sizes);
+/* The same for the optimizer of a spec: where it updates whole tensors they are matrices, as nearly square as their
+ * sizes allow, wide and tall in turn. */
+params params_make_for(const char *spec, size_t count, const int64_t *sizes);
+/* The type that a spec begins with; fails if there is none. */
+const tread_optimizer_type *type_of_spec(const char *spec);
 void params_destroy(params *p);
 static inline tread_parameter_list params_list(const params *p) { return (tread_parameter_list){p->items, p->count}; }
 static inline tread_parameter_list params_part(const params *p, size_t first, size_t count) {

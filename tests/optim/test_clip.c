@@ -89,7 +89,7 @@ END_TEST
 /* Each group on its own, only those that ask for it; fused or not, the parameters after the step are the same. */
 START_TEST(groups_clip_on_their_own_fused_or_not) {
     for (int s = 0; battery_specs[s] != NULL; s++) {
-        params a = params_make(4, sizes), b = params_make(4, sizes);
+        params a = params_make_for(battery_specs[s], 4, sizes), b = params_make_for(battery_specs[s], 4, sizes);
         params *both[] = {&a, &b};
         tread_optimizer *optimizers[2];
         double norms[2][3];

@@ -2,6 +2,7 @@
 
 #include "optim/scalar.h"
 #include "tests/optim/helpers.h"
+#include "tests/optim/lr_references.h"
 
 static const int64_t sizes[] = {3, 5, 7};
 
@@ -136,10 +137,10 @@ START_TEST(resuming_goes_on_in_any_order) {
 END_TEST
 
 START_TEST(groups_that_come_later_take_part) {
-    for (int s = 0; specs[s] != NULL; s++) {
+    for (const lr_reference *r = lr_references; r->spec != NULL; r++) {
         params p = params_make(3, sizes);
         tread_optimizer *optimizer = two_groups(&p, 0.1, 0.2);
-        tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, specs[s]);
+        tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, r->spec);
         ck_assert_ok(tread_lr_scheduler_step(scheduler));
         ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 1), "lr=0.8"));
         ck_assert_ok(tread_optimizer_set(optimizer, 2, "lr", 99));     /* not at that moment */
@@ -164,7 +165,7 @@ START_TEST(bad_fields_and_states_are_refused) {
     static const struct {
         const char *spec, *sentence;
     } bad[] = {
-        {"step", "there is no scheduler 'step'; there are step_lr, cosine_decay_lr"},
+        {"step", "there is no scheduler 'step'; there are step_lr, multi_step_lr, exponential_lr"},
         {"step_lr", "step_lr: step_size must be given, in [1, inf)"},
         {"step_lr:gamma=1", "step_lr: step_size must be given"},
         {"step_lr:step_size=0", "step_lr: step_size = 0 is outside [1, inf)"},
@@ -312,18 +313,13 @@ static void halve(const void *options, void *memory, double metric, size_t n_gro
         lrs[g] = fmax(lrs[g] / 2, g < o->n_floors ? o->floors[g] : 0);
     m->last = metric;
 }
-static tread_status one_floor_a_group(const void *options, size_t n_groups) {
-    const halving_options *o = options;
-    return o->n_floors == 0 || o->n_floors == n_groups
-               ? TREAD_OK
-               : tread_fail(TREAD_ERROR_STATE, "halving: %zu floors for %zu groups", o->n_floors, n_groups);
-}
 static const tread_field halving_fields[] = {
     {.name = "floors",
      .kind = TREAD_FIELD_REAL_LIST,
      .offset = offsetof(halving_options, floors),
      .count_offset = offsetof(halving_options, n_floors),
      .range = TREAD_RANGE_NOT_NEGATIVE,
+     .per_group = true,
      .doc = "least lr, one a group"},
     TREAD_BOOLEAN(halving_options, verbose, 0, "log"),
 };
@@ -341,7 +337,6 @@ static const tread_lr_scheduler_type halving = {
     .doc = "halves",
     .lr_on_metric = halve,
     .memory = &halving_memory_table,
-    .check_groups = one_floor_a_group,
 };
 
 static double falling(const void *options, double base_lr, int64_t step, size_t group) {
@@ -385,7 +380,8 @@ START_TEST(schedules_on_a_metric_and_with_lists_fit_the_table) {
     ck_assert_double_eq(tread_optimizer_lr(optimizer, 0), 0.3);
     ck_assert_ok(tread_lr_scheduler_step_metric(scheduler, NAN));
     ck_assert_ok(tread_optimizer_add_param_group(optimizer, params_part(&p, 2, 1), NULL));
-    ck_assert_fails(tread_lr_scheduler_step_metric(scheduler, 9), TREAD_ERROR_STATE, "2 floors for 3 groups");
+    ck_assert_fails(tread_lr_scheduler_step_metric(scheduler, 9), TREAD_ERROR_STATE,
+                    "halving: floors has 2 entries for 3 groups; give one, or one a group");
     tread_state_destroy(state);
     tread_lr_scheduler_destroy(scheduler);
     tread_optimizer_destroy(optimizer);
@@ -419,7 +415,7 @@ START_TEST(help_lists_every_field) {
             ck_assert_int_eq(info.required, info.default_text[0] == '\0');
         }
     }
-    ck_assert_str_eq(tread_lr_scheduler_type_name(1), "cosine_decay_lr");
+    ck_assert_str_eq(tread_lr_scheduler_type_name(1), "multi_step_lr");
     ck_assert_ptr_null(tread_lr_scheduler_type_name(tread_lr_scheduler_type_count()));
     tread_field_info info;
     ck_assert_fails(tread_lr_scheduler_field(0, 99, &info), TREAD_ERROR_ARGUMENT, "step_lr: there is no field 99");

@@ -233,7 +233,8 @@ static void check_refused(tread_optimizer *optimizer, world *w, const char *sent
     ck_assert(worlds_equal(w, &before));
     for (size_t i = 0; i < optimizer->n_items; i++) {
         ck_assert_uint_eq(optimizer->items[i].progress.step, 0);
-        ck_assert_uint_eq(w->items[i]->tensor.version, 0);
+        if (optimizer->type->solve == NULL) /* a solver may have been elsewhere, and has put everything back */
+            ck_assert_uint_eq(w->items[i]->tensor.version, 0);
     }
     ck_assert(tread_tensor_grad_is_sparse(&w->items[1]->tensor));
     world_free(&before);

@@ -22,7 +22,7 @@ static tread_optimizer *make(params *p, const char *spec, int threads, tread_con
 START_TEST(a_resumed_run_is_the_same_run) {
     for (int s = 0; battery_specs[s] != NULL; s++)
         for (int64_t stop = 0; stop < 6; stop += stop == 0 ? 1 : 2) {
-            params a = params_make(4, sizes), b = params_make(4, sizes);
+            params a = params_make_for(battery_specs[s], 4, sizes), b = params_make_for(battery_specs[s], 4, sizes);
             tread_context *one, *two;
             tread_optimizer *first = make(&a, battery_specs[s], 1, &one);
             run_steps(first, &a, 0, stop);
@@ -50,7 +50,7 @@ END_TEST
 /* Loading goes back, too: an optimizer that went on from the state and takes it again repeats itself. */
 START_TEST(loading_replaces_what_was_there) {
     for (int s = 0; battery_specs[s] != NULL; s++) {
-        params a = params_make(4, sizes), b = params_make(4, sizes);
+        params a = params_make_for(battery_specs[s], 4, sizes), b = params_make_for(battery_specs[s], 4, sizes);
         tread_context *context;
         tread_optimizer *optimizer = make(&a, battery_specs[s], 1, &context);
         tread_state *start = tread_optimizer_state_dict(optimizer);

@@ -237,11 +237,21 @@ static void row_whole(const void *factors, const tread_update *u, const tread_te
     for (int64_t i = 0; i < u->n; i++)
         u->x[i] -= row[i % columns];
 }
+static bool row_fails;
+static uint64_t row_steps;
+static tread_status row_direction(const void *factors, const tread_update *u, void *workspace) {
+    (void)factors;
+    (void)u;
+    (void)workspace;
+    row_steps++;
+    return row_fails && row_steps == 2 ? tread_fail(TREAD_ERROR_BACKEND, "row: no direction") : TREAD_OK;
+}
 static bool row_applies(const void *options_) { return ((const options *)options_)->whole; }
-static tread_status row_workspace(const tread_context *context, const void *options_, const tread_tensor *shape,
+static tread_status row_workspace(const tread_context *context, const void *options_, const tread_parameter *parameter,
                                   void **ret) {
     (void)context;
     (void)options_;
+    const tread_tensor *shape = &parameter->tensor;
     if (shape->rank != 2)
         return tread_fail(TREAD_ERROR_SHAPE, "row: a parameter has rank %d, not 2", shape->rank);
     void *workspace = tread_alloc((size_t)shape->shape[1] * sizeof(float), "a row");
@@ -257,6 +267,7 @@ static const tread_optimizer_type row = {
     .prepare = row_prepare,
     .update = row_update,
     .applies_whole = row_applies,
+    .find_direction = row_direction,
     .whole_tensor = row_whole,
     .create_workspace = row_workspace,
     .destroy_workspace = tread_free,
@@ -305,6 +316,42 @@ START_TEST(whole_tensors_have_a_workspace) {
     tread_optimizer_destroy(optimizer);
     params_destroy(&p);
     params_destroy(&vector);
+    tread_parameter_destroy(matrix[0]);
+    tread_parameter_destroy(matrix[1]);
+}
+END_TEST
+
+/* The second matrix's direction fails: the vectors, the first matrix, counts and a fused clip are as before. */
+START_TEST(a_direction_that_fails_is_no_step) {
+    params p = params_make(1, sizes), q = params_make(1, sizes);
+    tread_parameter *matrix[] = {tread_parameter_create("m", 2, (const int64_t[]){1, 2}),
+                                 tread_parameter_create("n", 2, (const int64_t[]){1, 2})};
+    tread_optimizer *optimizer = make(NULL, &row, params_list(&p), 0.5);
+    ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, (tread_parameter_list){matrix, 2},
+                                                      "whole=true,lr=1,clip_grad_max_norm=1"));
+    params_set_grads(&p, 0, 0);
+    param_set_grad(matrix[0], (const float[]){3, 0});
+    param_set_grad(matrix[1], (const float[]){0, 4});
+    tread_clip_options fused = tread_clip_defaults();
+    fused.fused = true;
+    ck_assert_ok(tread_optimizer_clip_grad(optimizer, &fused, NULL));
+    row_steps = 0;
+    row_fails = true;
+    uint32_t version = p.items[0]->tensor.version;
+    ck_assert_fails(tread_optimizer_step(optimizer, NULL), TREAD_ERROR_BACKEND, "row: no direction");
+    ck_assert(params_equal(&p, &q));
+    ck_assert_uint_eq(p.items[0]->tensor.version, version);
+    ck_assert_float_eq(*(float *)matrix[0]->tensor.data, 0);
+    for (size_t i = 0; i < optimizer->n_items; i++)
+        ck_assert_uint_eq(optimizer->items[i].progress.step, 0);
+    row_fails = false;
+    ck_assert_ok(tread_optimizer_step(optimizer, NULL));
+    ck_assert_uint_eq(optimizer->items[2].progress.step, 1);
+    ck_assert_float_eq_tol(*(float *)matrix[0]->tensor.data, -0.6f, 1e-6f); /* 3 / 5, still clipped; eps 1e-6 */
+    ck_assert_float_eq(param_data(&p, 0)[0], param_value(0, 0) - 0.5f * param_grad(0, 0, 0));
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+    params_destroy(&q);
     tread_parameter_destroy(matrix[0]);
     tread_parameter_destroy(matrix[1]);
 }
@@ -399,10 +446,13 @@ START_TEST(registered_tables_keep_the_rules) {
         ck_assert(type->doc != NULL && type->table.n_fields <= 64);
         ck_assert(type->solve != NULL ||
                   (type->prepare != NULL && (type->update != NULL || type->whole_tensor != NULL)));
+        ck_assert((type->solve == NULL) == (type->create_solver == NULL));
+        ck_assert((type->solve == NULL) == (type->solver_to_state == NULL));
+        ck_assert((type->solver_to_state == NULL) == (type->solver_from_state == NULL));
         ck_assert((type->reduce == NULL) == (type->reduced == NULL));
         ck_assert((type->whole_tensor == NULL) == (type->create_workspace == NULL));
         static const char *const common[] = {"lr", "maximize", "clip_grad_max_norm", "clip_grad_norm_type"};
-        for (int f = 0; f < 4; f++)
+        for (int f = 0; f < (type->solve != NULL ? 1 : 4); f++) /* a solver needs only lr */
             ck_assert(tread_fields_find(&type->table, common[f]) != NULL);
         for (size_t f = 0; f < type->table.n_fields; f++)
             ck_assert(!tread_field_is_list(&type->table.fields[f])); /* group.c copies options as bytes */
@@ -421,4 +471,5 @@ START_TEST(registered_tables_keep_the_rules) {
 END_TEST
 
 TEST_MAIN("type", norms_come_before_the_update, slots_start_as_the_parameter_and_modes_switch,
-          whole_tensors_have_a_workspace, solvers_have_the_closure_to_themselves, registered_tables_keep_the_rules)
+          whole_tensors_have_a_workspace, a_direction_that_fails_is_no_step, solvers_have_the_closure_to_themselves,
+          registered_tables_keep_the_rules)

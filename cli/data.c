@@ -1,0 +1,154 @@
+#include "cli/data.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <tread/files.h>
+
+#define VALIDATION 0.2
+
+const char *const cli_task_names[] = {"classification", "regression", NULL};
+
+typedef enum data_kind { DATA_FOLDER, DATA_CSV, DATA_TSV, DATA_NPY, DATA_NPZ, DATA_UNKNOWN } data_kind;
+
+static bool ends_in(const char *text, const char *end) {
+    size_t n = strlen(text), length = strlen(end);
+    return n > length && strcmp(text + n - length, end) == 0;
+}
+
+/* By the name: what a folder is called says nothing. */
+static data_kind kind_of(const char *data) {
+    static const struct {
+        const char *end;
+        data_kind kind;
+    } ends[] = {{".csv", DATA_CSV}, {".csv.gz", DATA_CSV}, {".tsv", DATA_TSV}, {".tsv.gz", DATA_TSV},
+                {".npy", DATA_NPY}, {".npy.gz", DATA_NPY}, {".npz", DATA_NPZ}};
+    struct stat status;
+    bool there = data != NULL && stat(data, &status) == 0;
+    if (data == NULL || (there && S_ISDIR(status.st_mode)))
+        return DATA_FOLDER;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_in(data, ends[i].end))
+            return ends[i].kind;
+    return there ? DATA_UNKNOWN : DATA_FOLDER;
+}
+
+bool cli_data_check(const cli_command *command, const cli_data_options *o) {
+    data_kind kind = kind_of(o->data);
+    const char *only = o->target != NULL       ? "target"
+                       : o->drop != NULL       ? "drop"
+                       : o->task != -1         ? "task"
+                       : o->test != NULL       ? "test"
+                       : o->validation != -1.0 ? "validation"
+                                               : NULL;
+    if (kind == DATA_UNKNOWN)
+        return cli_misuse(command, "--data: %s ends in none of .csv, .tsv, .npy (with or without .gz) and .npz",
+                          o->data),
+               false;
+    if (kind == DATA_FOLDER && only != NULL)
+        return cli_misuse(command, "--%s goes with a file as --data, and the data is a folder of IDX files", only),
+               false;
+    if (o->drop != NULL && kind != DATA_CSV && kind != DATA_TSV)
+        return cli_misuse(command, "--drop names columns, which %s does not have", o->data), false;
+    if (kind == DATA_NPY && o->target == NULL)
+        return cli_misuse(command, "--target must name the NPY file of labels or targets that belongs to %s", o->data),
+               false;
+    if (kind == DATA_NPY && o->test != NULL)
+        return cli_misuse(command, "--test needs samples and targets in one file: NPZ, not NPY"), false;
+    if (o->test != NULL && o->validation != -1.0)
+        return cli_misuse(command, "--validation and --test both say what to test on"), false;
+    if (o->validation == 0 || o->validation == 1)
+        return cli_misuse(command, "--validation: %g leaves nothing to %s on", o->validation,
+                          o->validation == 0 ? "test" : "train"),
+               false;
+    return true;
+}
+
+static tread_task task_of(const cli_data_options *o) {
+    return o->task == -1 ? TREAD_TASK_AUTO : o->task == 0 ? TREAD_TASK_CLASSIFICATION : TREAD_TASK_REGRESSION;
+}
+
+static tread_dataset *load_csv(const cli_data_options *o, const char *path, const tread_dataset *like) {
+    tread_csv_options csv = tread_csv_defaults();
+    csv.delimiter = kind_of(path) == DATA_TSV ? '\t' : ',';
+    csv.target = like == NULL ? o->target : NULL;
+    csv.drop = like == NULL ? o->drop : NULL;
+    csv.task = task_of(o);
+    csv.like = like;
+    return tread_csv_load(path, &csv);
+}
+
+static tread_dataset *load_arrays(const cli_data_options *o, const char *path, int classes) {
+    tread_npy_options npy = tread_npy_defaults();
+    npy.task = task_of(o);
+    npy.classes = classes;
+    if (kind_of(path) == DATA_NPY)
+        return tread_npy_load(path, o->target, &npy);
+    npy.y = o->target != NULL ? o->target : "y";
+    return tread_npz_load(path, &npy);
+}
+
+static tread_dataset *load_file(const cli_data_options *o, const char *path, const tread_dataset *train) {
+    data_kind kind = kind_of(o->data);
+    return kind == DATA_CSV || kind == DATA_TSV
+               ? load_csv(o, path, train)
+               : load_arrays(o, path, train != NULL ? tread_dataset_classes(train) : 0);
+}
+
+static tread_status cut(cli_data *data, const cli_data_options *o, uint64_t seed) {
+    double share = o->validation == -1.0 ? VALIDATION : o->validation;
+    bool labels = tread_dataset_classes(data->whole) > 0;
+    return (labels ? tread_dataset_split_stratified : tread_dataset_split)(data->whole, share, seed, &data->train,
+                                                                           &data->test);
+}
+
+static tread_status check_alike(const cli_data *data) {
+    int64_t train = tread_dataset_features(data->train), test = tread_dataset_features(data->test);
+    if (train == test && cli_data_outputs(data) > 0)
+        return TREAD_OK;
+    return train != test ? tread_fail(TREAD_ERROR_SHAPE, "%lld features to train on, and %lld to test on",
+                                      (long long)train, (long long)test)
+                         : tread_fail(TREAD_ERROR_ARGUMENT, "the data has neither labels nor targets");
+}
+
+static tread_status open_files(cli_data *data, const cli_data_options *o, uint64_t seed) {
+    snprintf(data->source, sizeof data->source, "%s", o->data);
+    tread_dataset **first = o->test != NULL ? &data->train : &data->whole;
+    *first = load_file(o, o->data, NULL);
+    if (*first == NULL)
+        return TREAD_ERROR_FORMAT;
+    if (o->test == NULL)
+        return cut(data, o, seed);
+    data->test = load_file(o, o->test, data->train);
+    return data->test != NULL ? TREAD_OK : TREAD_ERROR_FORMAT;
+}
+
+tread_status cli_data_open(cli_data *data, tread_context *context, const cli_data_options *o, uint64_t seed) {
+    tread_status status;
+    if (kind_of(o->data) == DATA_FOLDER) {
+        status = tread_data_locate(o->data, data->source, sizeof data->source);
+        if (status == TREAD_OK)
+            status = tread_mnist_load(context, data->source, &data->train, &data->test);
+    } else {
+        status = open_files(data, o, seed);
+    }
+    if (status == TREAD_OK)
+        status = check_alike(data);
+    if (status == TREAD_OK && o->standardize) {
+        status = tread_dataset_standardize(context, data->train);
+        if (status == TREAD_OK)
+            status = tread_dataset_normalize_like(data->test, data->train);
+    }
+    return status;
+}
+
+void cli_data_close(cli_data *data) {
+    tread_dataset_destroy(data->test);
+    tread_dataset_destroy(data->train);
+    tread_dataset_destroy(data->whole);
+}
+
+int64_t cli_data_outputs(const cli_data *data) {
+    int classes = tread_dataset_classes(data->train);
+    return classes > 0 ? classes : tread_dataset_targets(data->train);
+}
