@@ -84,6 +84,11 @@ START_TEST(data_and_trainer) {
     refuses(tread_dataset_normalize(NULL, 0, 1), "the dataset is NULL");
     ck_assert_int_eq(tread_dataset_count(NULL), 0);
     ck_assert_int_eq(tread_batches_count(NULL), 0);
+    ck_assert_int_eq(tread_dataset_targets(NULL), 0);
+    ck_assert_ptr_null(tread_dataset_rows(NULL));
+    ck_assert_ptr_null(tread_dataset_class_name(NULL, 0));
+    ck_assert_ptr_null(tread_dataset_feature_means(NULL));
+    ck_assert_ptr_null(tread_dataset_feature_stds(NULL));
     refuses(tread_trainer_run(NULL), "the trainer is NULL");
     refuses(tread_trainer_evaluate(NULL, NULL, NULL), "the trainer is NULL");
     ck_assert_ptr_null(tread_trainer_result(NULL));
