@@ -51,13 +51,26 @@ static bool grad_finite(const tread_tape *tape, const tread_tensor *x) {
     return x->grad_state != TREAD_GRAD_DENSE || is_finite(x->grad);
 }
 
+static bool own_grad_finite(const tread_node_private *own) { return !own->grad_present || is_finite(&own->grad); }
+
+/* Whether x may have its gradient from another operation's that was not finite before. */
+static bool is_handed_on(const tread_tape *tape, const tread_tensor *x) {
+    for (size_t i = 0; i < tape->length; i++) {
+        const tread_node_private *own = tread_tape_node(tape, i);
+        for (int k = 0; k < own->node.n_inputs; k++)
+            if (own->reached && own->node.inputs[k] == x && !own_grad_finite(own))
+                return true;
+    }
+    return false;
+}
+
 bool tread_tape_find_nonfinite_grad(const tread_tape *tape, tread_nonfinite_place *ret_place) {
     for (size_t i = tape->length; i-- > 0;) {
         const tread_node_private *own = tread_tape_node(tape, i);
-        if (!own->reached || (own->grad_present && !is_finite(&own->grad)))
+        if (!own->reached || !own_grad_finite(own))
             continue;
         for (int k = 0; k < own->node.n_inputs; k++)
-            if (own->needs[k] && !grad_finite(tape, own->node.inputs[k])) {
+            if (own->needs[k] && !grad_finite(tape, own->node.inputs[k]) && !is_handed_on(tape, own->node.inputs[k])) {
                 *ret_place = (tread_nonfinite_place){own->node.op->name, i, tape->length, k};
                 return true;
             }

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static tread_status fail(const cli_log *log, const char *step) {
     return tread_fail(TREAD_ERROR_IO, "%s: %s: %s", log->path, step, strerror(errno));
@@ -12,6 +14,54 @@ tread_status cli_log_open(cli_log *log, const char *path) {
     log->path = path;
     log->file = fopen(path, "we");
     return log->file != NULL ? TREAD_OK : fail(log, "the log cannot be made");
+}
+
+/* Whether the line tells of something that the checkpoint knows. */
+static bool is_known(const json_t *line, int64_t epochs, int64_t evaluated_step) {
+    const char *event = json_string_value(json_object_get(line, "event"));
+    if (event == NULL)
+        return false;
+    if (strcmp(event, "epoch") == 0)
+        return json_integer_value(json_object_get(line, "epoch")) <= epochs;
+    if (strcmp(event, "evaluation") == 0)
+        return json_integer_value(json_object_get(line, "steps")) <= evaluated_step;
+    return strcmp(event, "start") == 0;
+}
+
+/* Where the last such line ends, 0 where there is none. A line that a crash cut in two ends the search. */
+static tread_status find_end(cli_log *log, int64_t epochs, int64_t evaluated_step, long *ret_end) {
+    char *text = NULL;
+    size_t size = 0;
+    ssize_t n;
+    *ret_end = 0;
+    while ((n = getline(&text, &size, log->file)) > 0 && text[n - 1] == '\n') {
+        json_t *line = json_loadb(text, (size_t)n, 0, NULL);
+        if (is_known(line, epochs, evaluated_step))
+            *ret_end = ftell(log->file);
+        json_decref(line);
+    }
+    free(text);
+    return ferror(log->file) ? fail(log, "the log cannot be read") : TREAD_OK;
+}
+
+tread_status cli_log_reopen(cli_log *log, const char *path, int64_t epochs, int64_t evaluated_step) {
+    long end;
+    log->path = path;
+    log->file = fopen(path, "r+e");
+    if (log->file == NULL && errno == ENOENT)
+        return cli_log_open(log, path);
+    if (log->file == NULL)
+        return fail(log, "the log cannot be opened");
+    tread_status status = find_end(log, epochs, evaluated_step, &end);
+    if (status != TREAD_OK)
+        return status;
+    clearerr(log->file);
+    if (fseek(log->file, 0, SEEK_END) != 0 || (end == 0 && ftell(log->file) > 0))
+        return tread_fail(TREAD_ERROR_FORMAT, "%s: it is not the log of a run, and so not gone on with", path);
+    if (fseek(log->file, end, SEEK_SET) != 0 || ftruncate(fileno(log->file), end) != 0)
+        return fail(log, "the log cannot be cut to the checkpoint");
+    log->continued = end > 0;
+    return TREAD_OK;
 }
 
 tread_status cli_log_write(cli_log *log, json_t *object) {
@@ -39,10 +89,32 @@ static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epo
     return cli_log_write(data, line) == TREAD_OK ? TREAD_CONTINUE : TREAD_FAIL;
 }
 
+/* The epoch's own evaluation stands in its line. */
+static tread_action on_evaluation(void *data, tread_trainer *trainer, const tread_evaluation *e) {
+    if (e->epoch != tread_trainer_result(trainer)->epochs)
+        return TREAD_CONTINUE;
+    json_t *line =
+        json_pack("{s:s, s:I, s:I, s:o, s:o, s:b}", "event", "evaluation", "steps", (json_int_t)e->step, "epochs",
+                  (json_int_t)e->epoch, "loss", real(e->loss), "metric", real(e->metric), "best", (int)e->best);
+    return cli_log_write(data, line) == TREAD_OK ? TREAD_CONTINUE : TREAD_FAIL;
+}
+
+/* What a checkpoint knows, its log must not lose. */
+static tread_action on_checkpoint_begin(void *data, tread_trainer *trainer, const tread_checkpoint_info *checkpoint) {
+    const cli_log *log = data;
+    (void)trainer, (void)checkpoint;
+    if (fsync(fileno(log->file)) == 0 || errno == EINVAL || errno == EROFS) /* a pipe has no disk */
+        return TREAD_CONTINUE;
+    fail(log, "the log cannot be written to disk");
+    return TREAD_FAIL;
+}
+
 tread_callbacks cli_log_callbacks(cli_log *log) {
     tread_callbacks callbacks = tread_callbacks_defaults();
     callbacks.data = log;
     callbacks.on_epoch = on_epoch;
+    callbacks.on_evaluation = on_evaluation;
+    callbacks.on_checkpoint_begin = on_checkpoint_begin;
     return callbacks;
 }
 

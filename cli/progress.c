@@ -52,6 +52,15 @@ static void write_line(cli_progress *progress, const tread_step_info *step) {
 
 double cli_unsigned_nan(double value) { return isnan(value) ? fabs(value) : value; }
 
+/* A run that goes on has steps and seconds already. */
+static tread_action on_train_begin(void *data, tread_trainer *trainer) {
+    cli_progress *progress = data;
+    const tread_train_result *result = tread_trainer_result(trainer);
+    progress->epoch_began = result->seconds;
+    progress->steps = result->n_history > 0 ? result->history[result->n_history - 1].steps : 0;
+    return TREAD_CONTINUE;
+}
+
 static tread_action on_step(void *data, tread_trainer *trainer, const tread_step_info *step) {
     (void)trainer;
     cli_progress *progress = data;
@@ -98,6 +107,7 @@ tread_callbacks cli_progress_callbacks(cli_progress *progress) {
     progress->terminal = isatty(STDERR_FILENO) == 1;
     tread_callbacks callbacks = tread_callbacks_defaults();
     callbacks.data = progress;
+    callbacks.on_train_begin = on_train_begin;
     callbacks.on_step = progress->terminal ? on_step : NULL;
     callbacks.on_epoch = on_epoch;
     callbacks.on_train_end = on_train_end;

@@ -10,30 +10,15 @@
 #include <tread/weights.h>
 
 #include "cli/commands.h"
-#include "cli/groups.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
-#include "cli/setup.h"
 #include "cli/specs.h"
+#include "cli/train_options.h"
 
 #define EVALUATION_BATCH 1000
-
-typedef struct train_options {
-    cli_setup_options setup;
-    int64_t epochs;
-    const char *optimizer;
-    cli_groups_options groups;
-    const char *scheduler; /* NULL: a cosine over the whole run, or none */
-    int schedule_every;    /* tread_schedule_every; -1: not given */
-    const char *log;
-    const char *weights;
-} train_options;
-
-static const char *const every_names[] = {
-    [TREAD_EVERY_EPOCH] = "epoch", [TREAD_EVERY_STEP] = "step", [TREAD_EVERY_STEP + 1] = NULL};
 
 static const cli_option options_table[] = {
     CLI_SETUP_OPTIONS(train_options, setup),
@@ -71,7 +56,7 @@ static const cli_option options_table[] = {
      .doc = "what --scheduler counts [epoch]",
      .kind = CLI_CHOICE,
      .offset = offsetof(train_options, schedule_every),
-     .names = every_names},
+     .names = cli_every_names},
     {.name = "seed",
      .value = "N",
      .initial = "0",
@@ -81,6 +66,8 @@ static const cli_option options_table[] = {
      .offset = offsetof(train_options, setup.seed),
      .low = 0,
      .high = INT64_MAX},
+    CLI_RUN_OPTIONS(train_options, run),
+    CLI_CHECKPOINT_OPTIONS(train_options, checkpoint),
     {.name = "log",
      .value = "FILE.jsonl",
      .doc = "write a JSON object a line: one for each epoch",
@@ -101,6 +88,7 @@ typedef struct training {
     tread_optimizer *optimizer;
     tread_lr_scheduler *scheduler;
     tread_trainer *trainer;
+    cli_checkpoints checkpoints;
     cli_progress progress;
     cli_log log;
 } training;
@@ -115,20 +103,6 @@ static tread_lr_scheduler *make_scheduler(const training *t) {
     return tread_cosine_decay_lr(t->optimizer, &cosine);
 }
 
-static tread_schedule_every every(const train_options *o) {
-    return o->scheduler == NULL      ? TREAD_EVERY_STEP
-           : o->schedule_every == -1 ? TREAD_EVERY_EPOCH
-                                     : (tread_schedule_every)o->schedule_every;
-}
-
-/* Schedule-Free has its name from doing without. */
-static bool has_scheduler(const train_options *o) {
-    static const char without[] = "schedule_free_";
-    if (o->scheduler == NULL)
-        return strncmp(o->optimizer, without, sizeof without - 1) != 0;
-    return strcmp(o->scheduler, "none") != 0;
-}
-
 static bool prepare(training *t) {
     const train_options *o = t->options;
     if (o->weights != NULL)
@@ -139,7 +113,7 @@ static bool prepare(training *t) {
     tread_parameter_list parameters = tread_module_parameters(t->setup.model);
     CLI_TRY((t->optimizer =
                  tread_optimizer_from_groups(t->setup.context, parameters, o->optimizer, &t->groups.options)) != NULL);
-    if (has_scheduler(o))
+    if (cli_train_has_scheduler(o))
         CLI_TRY((t->scheduler = make_scheduler(t)) != NULL);
     tread_trainer_options to = tread_trainer_defaults();
     to.model = t->setup.model;
@@ -148,12 +122,19 @@ static bool prepare(training *t) {
     to.test = t->test;
     to.epochs = o->epochs;
     to.scheduler = t->scheduler;
-    to.schedule_every = every(o);
+    to.schedule_every = cli_train_schedule_every(o);
+    cli_run_apply(&o->run, &to);
+    tread_state *program = cli_train_program(o);
+    CLI_TRY(program != NULL);
+    CLI_TRY(cli_checkpoints_open(&t->checkpoints, &o->checkpoint, program, &to));
     CLI_TRY((t->trainer = tread_trainer_create(t->setup.context, &to)) != NULL);
     tread_callbacks progress = cli_progress_callbacks(&t->progress);
     CLI_TRY(tread_trainer_add_callbacks(t->trainer, &progress) == TREAD_OK);
+    CLI_TRY(cli_checkpoints_resume(&t->checkpoints, &o->checkpoint, t->trainer));
     if (o->log != NULL) {
-        CLI_TRY(cli_log_open(&t->log, o->log) == TREAD_OK);
+        CLI_TRY(t->checkpoints.step >= 0
+                    ? cli_log_reopen(&t->log, o->log, t->checkpoints.epoch, t->checkpoints.evaluated_step) == TREAD_OK
+                    : cli_log_open(&t->log, o->log) == TREAD_OK);
         tread_callbacks log = cli_log_callbacks(&t->log);
         CLI_TRY(tread_trainer_add_callbacks(t->trainer, &log) == TREAD_OK);
     }
@@ -199,11 +180,19 @@ static bool announce(training *t) {
     printf("plan   %s in %zu group%s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64
            ", %d thread%s (%s), %s\n",
            o->optimizer, n_groups, n_groups == 1 ? "" : "s", scheduler_text(t), t->scheduler != NULL ? " per " : "",
-           t->scheduler != NULL ? every_names[every(o)] : "", o->setup.batch_size, o->setup.seed, threads,
-           threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)), backend_name(context));
+           t->scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "", o->setup.batch_size, o->setup.seed,
+           threads, threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)),
+           backend_name(context));
     if (o->groups.show)
         CLI_TRY(tread_optimizer_print(t->optimizer, stdout) == TREAD_OK);
+    if (t->checkpoints.step >= 0)
+        printf("resume %s at step %" PRId64 ", %" PRId64 " epoch%s done\n", o->checkpoint.folder, t->checkpoints.step,
+               t->checkpoints.epoch, t->checkpoints.epoch == 1 ? "" : "s");
     CLI_TRY(cli_flush_output());
+    if (t->log.continued)
+        return cli_log_write(&t->log, json_pack("{s:s, s:s, s:I, s:I}", "event", "resume", "version", tread_version(),
+                                                "steps", (json_int_t)t->checkpoints.step, "epochs",
+                                                (json_int_t)t->checkpoints.epoch)) == TREAD_OK;
     json_t *line = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event",
         "start", "version", tread_version(), "data", t->setup.data.source, "train_samples", (json_int_t)n_train,
@@ -211,7 +200,7 @@ static bool announce(training *t) {
         sizes_json(&o->setup.hidden), "activation", cli_activation_names[o->setup.activation], "parameters",
         (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "groups", groups_json(&o->groups), "split_decay",
         (int)o->groups.split_decay, "adamw", text_or_null(o->groups.adamw), "scheduler", scheduler_text(t),
-        "schedule_every", every_names[every(o)], "epochs", (json_int_t)o->epochs, "batch_size",
+        "schedule_every", cli_every_names[cli_train_schedule_every(o)], "epochs", (json_int_t)o->epochs, "batch_size",
         (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed, "threads", threads, "backend",
         backend_name(context));
     return cli_log_write(&t->log, line) == TREAD_OK;
@@ -230,14 +219,20 @@ static bool log_end(training *t, const char *error) {
 /* Whether the weights are those of a step in the middle of an epoch, of which the history says nothing. */
 static bool ended_within_epoch(const training *t) {
     const tread_train_result *result = tread_trainer_result(t->trainer);
-    return result->steps > result->epochs * tread_batches_count(t->train);
+    return result->n_history == 0 || result->steps > result->history[result->n_history - 1].steps;
 }
 
 static bool print_result(const training *t) {
     const tread_train_result *result = tread_trainer_result(t->trainer);
     double accuracy = result->n_history > 0 ? result->history[result->n_history - 1].test_accuracy : NAN;
-    if (ended_within_epoch(t)) {
-        tread_evaluation now;
+    const bool best = tread_trainer_held_weights(t->trainer) == TREAD_WEIGHTS_BEST;
+    tread_evaluation now;
+    if (best) {
+        CLI_TRY(tread_trainer_evaluate(t->trainer, NULL, &now) == TREAD_OK);
+        accuracy = now.metric;
+        printf("ended  %s; the weights are the best, of step %" PRId64 "\n",
+               tread_stop_reason_string(result->stop_reason), result->best_step);
+    } else if (ended_within_epoch(t)) {
         CLI_TRY(tread_trainer_evaluate(t->trainer, NULL, &now) == TREAD_OK);
         accuracy = now.metric;
         printf("ended  %s in epoch %" PRId64 " at step %" PRId64 "\n", tread_stop_reason_string(result->stop_reason),
@@ -268,31 +263,37 @@ static bool run(training *t) {
     }
     CLI_TRY(log_end(t, NULL));
     CLI_TRY(cli_log_close(&t->log) == TREAD_OK);
-    CLI_TRY(tread_optimizer_set_training(t->optimizer, false) == TREAD_OK); /* what is saved is for use */
+    if (tread_trainer_held_weights(t->trainer) != TREAD_WEIGHTS_BEST) /* what is saved is for use */
+        CLI_TRY(tread_trainer_use_weights(t->trainer, TREAD_WEIGHTS_AVERAGED) == TREAD_OK);
     if (t->options->weights != NULL)
         CLI_TRY(tread_weights_save(tread_module_parameters(t->setup.model), t->options->weights) == TREAD_OK);
     CLI_TRY(print_result(t));
+    if (t->checkpoints.series != NULL)
+        printf("saved  %s at step %" PRId64 "\n", t->options->checkpoint.folder,
+               tread_trainer_result(t->trainer)->steps);
     if (t->options->weights != NULL)
         printf("wrote  %s\n", t->options->weights);
     return cli_flush_output();
 }
 
 static int run_train(const cli_command *command, int argc, char **argv) {
-    train_options options = {.schedule_every = -1, .setup.data = CLI_DATA_UNSET};
+    train_options options = {.schedule_every = -1, .setup.data = CLI_DATA_UNSET, .run = CLI_RUN_UNSET};
     int code;
     if (!cli_parse(command, argc, argv, &options, &code))
         return code;
     if (!cli_data_check(command, &options.setup.data))
         return CLI_USAGE;
-    if (options.schedule_every != -1 && (options.scheduler == NULL || !has_scheduler(&options)))
+    if (options.schedule_every != -1 && (options.scheduler == NULL || !cli_train_has_scheduler(&options)))
         return cli_misuse(command, "--schedule-every says what --scheduler counts, and there is no --scheduler");
+    if (!cli_run_check(command, &options.run) || !cli_checkpoints_check(command, &options.checkpoint))
+        return CLI_USAGE;
     if (options.log != NULL && options.weights != NULL && cli_same_file(options.log, options.weights))
         return cli_misuse(command, "--log and --weights name the same file: %s", options.weights);
     training t = {.options = &options};
     if (cli_setup_context(&t.setup, &options.setup) != TREAD_OK)
         return cli_fail(command, "%s", tread_last_error());
     if (!cli_check_specs(command, t.setup.context, options.optimizer,
-                         has_scheduler(&options) ? options.scheduler : NULL))
+                         cli_train_has_scheduler(&options) ? options.scheduler : NULL))
         code = CLI_USAGE;
     else if (!cli_groups_read(command, t.setup.context, options.optimizer, &options.groups, &t.groups))
         code = CLI_USAGE;
@@ -300,6 +301,7 @@ static int run_train(const cli_command *command, int argc, char **argv) {
         code = run(&t) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
     cli_log_close(&t.log);
     tread_trainer_destroy(t.trainer);
+    cli_checkpoints_close(&t.checkpoints);
     tread_lr_scheduler_destroy(t.scheduler);
     tread_optimizer_destroy(t.optimizer);
     tread_batches_destroy(t.test);
@@ -312,10 +314,11 @@ const cli_command cli_train = {
     .name = "train",
     .summary = "Trains a network on images or a table, and says how well it does on the test set.",
     .usage = "[options]",
-    .doc =
-        "Ctrl-C or SIGTERM ends the training after the step that is under way, and writes the weights; once more ends\n"
-        "at once. Exit codes: 0 done (also after a first Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C\n"
-        "(143: SIGTERM).",
+    .doc = "Ctrl-C or SIGTERM ends the training after the step that is under way, and writes checkpoint and weights; "
+           "once\n"
+           "more ends at once. Exit codes: 0 done (also after a first Ctrl-C), 1 failed, 2 wrong usage, 130 after a "
+           "second Ctrl-C\n"
+           "(143: SIGTERM).",
     .run = run_train,
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,

@@ -152,3 +152,6 @@ tread_optimizer *tread_trainer_optimizer(const tread_trainer *trainer) {
     return trainer != NULL ? trainer->options.optimizer : NULL;
 }
 tread_context *tread_trainer_context(const tread_trainer *trainer) { return trainer != NULL ? trainer->context : NULL; }
+tread_weights_kind tread_trainer_held_weights(const tread_trainer *trainer) {
+    return trainer != NULL ? trainer->held : TREAD_WEIGHTS_TRAINING;
+}

@@ -89,6 +89,8 @@ static tread_status finish_epoch(tread_trainer *trainer) {
     if (verdict.judged)
         TREAD_TRY(schedule(trainer, TREAD_EVERY_EVALUATION, verdict.value));
     tread_trainer_take_verdict(trainer, &verdict, metrics.epoch);
+    if (tread_trainer_evaluates(trainer, metrics.epoch))
+        progress->evaluated_step = progress->steps;
     metrics.seconds = tread_trainer_seconds(trainer);
     progress->epoch++;
     progress->step_in_epoch = 0;

@@ -301,6 +301,7 @@ typedef enum tread_weights_kind {
  * tread_optimizer_set_training), else to the bit. TREAD_ERROR_STATE: within a step, or best ones where there are none.
  */
 TREAD_API tread_status tread_trainer_use_weights(tread_trainer *trainer, tread_weights_kind kind);
+TREAD_API tread_weights_kind tread_trainer_held_weights(const tread_trainer *trainer);
 
 /* What came of it so far, also after a failure; owned by the trainer. */
 TREAD_API const tread_train_result *tread_trainer_result(const tread_trainer *trainer);
