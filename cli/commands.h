@@ -6,6 +6,7 @@
 
 extern const cli_command cli_train;
 extern const cli_command cli_eval;
+extern const cli_command cli_predict;
 extern const cli_command cli_plot;
 extern const cli_command cli_schedule;
 extern const cli_command cli_inspect;
