@@ -381,6 +381,11 @@ START_TEST(every_call_of_weights) {
 }
 END_TEST
 
-TEST_MAIN("faults", every_call_of_a_save, every_call_of_opening, a_best_that_was_not_linked_is_made_up_for,
-          file_systems_without_links_or_space_to_reserve, every_allocation_beside_calls, every_call_of_loading,
-          every_call_of_weights)
+TEST_SUITE("faults", every_call_of_a_save, every_call_of_opening, a_best_that_was_not_linked_is_made_up_for,
+           file_systems_without_links_or_space_to_reserve, every_allocation_beside_calls, every_call_of_loading,
+           every_call_of_weights)
+
+int main(void) {
+    test_folders_in_memory();
+    return run_suite();
+}
