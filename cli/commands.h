@@ -6,6 +6,8 @@
 
 extern const cli_command cli_train;
 extern const cli_command cli_eval;
+extern const cli_command cli_predict;
+extern const cli_command cli_plot;
 extern const cli_command cli_schedule;
 extern const cli_command cli_inspect;
 extern const cli_command cli_diff;

@@ -19,7 +19,7 @@ extern char **environ;
 
 /* The first n characters between single quotes, within which gnuplot knows nothing but the quote itself, written twice.
  */
-static void print_quoted(FILE *script, const char *text, size_t n) {
+void cli_gnuplot_quoted(FILE *script, const char *text, size_t n) {
     fputc('\'', script);
     for (; *text != '\0' && n > 0; text++, n--) {
         if (*text == '\'')
@@ -29,14 +29,18 @@ static void print_quoted(FILE *script, const char *text, size_t n) {
     fputc('\'', script);
 }
 
-static void print_terminal(FILE *script, cli_picture picture, int columns) {
+void cli_gnuplot_terminal(FILE *script, cli_picture picture, int columns, int height) {
     switch (picture) {
     case CLI_PICTURE_TEXT: fprintf(script, "set terminal dumb noenhanced mono size %d,%d\n", columns, MAX_ROWS); break;
     case CLI_PICTURE_PNG: /* whichever of the two this gnuplot was built with */
-        fprintf(script, "if (strstrt(GPVAL_TERMINALS, ' pngcairo ')) { set terminal pngcairo noenhanced size 960,540 } "
-                        "else { set terminal png noenhanced size 960,540 }\n");
+        fprintf(script,
+                "if (strstrt(GPVAL_TERMINALS, ' pngcairo ')) { set terminal pngcairo noenhanced size 960,%d } "
+                "else { set terminal png noenhanced size 960,%d }\n",
+                height, height);
         break;
-    case CLI_PICTURE_SVG: fprintf(script, "set terminal svg noenhanced size 960,540 background 'white'\n"); break;
+    case CLI_PICTURE_SVG:
+        fprintf(script, "set terminal svg noenhanced size 960,%d background 'white'\n", height);
+        break;
     }
 }
 
@@ -61,15 +65,16 @@ static void print_points(FILE *script, const cli_curve *curve) {
 }
 
 /* The drawing goes to gnuplot's standard output, so that no file's name stands in the script. */
-static void print_script(FILE *script, const cli_curve *curve, cli_picture picture, int columns) {
+static void print_script(FILE *script, const void *data, cli_picture picture, int columns) {
+    const cli_curve *curve = data;
     double highest = 0;
     for (int64_t i = 0; i < curve->n; i++)
         highest = curve->lr[i] > highest ? curve->lr[i] : highest;
-    print_terminal(script, picture, columns);
+    cli_gnuplot_terminal(script, picture, columns, 540);
     /* gnuplot leaves out a title that is too long: there the name has to do. */
     size_t length = strlen(curve->spec), room = picture == CLI_PICTURE_TEXT ? (size_t)columns - 20 : 100;
     fprintf(script, "set title ");
-    print_quoted(script, curve->spec, length <= room ? length : strcspn(curve->spec, ":"));
+    cli_gnuplot_quoted(script, curve->spec, length <= room ? length : strcspn(curve->spec, ":"));
     fprintf(script,
             "\nset xlabel 'step'\nset ylabel 'lr'\nunset key\nset border back\nset xrange [0:%" PRId64
             "]\nset yrange [0:%s]\n%s",
@@ -144,15 +149,15 @@ static tread_status run(FILE *const streams[3], bool *ret_missing) {
     return TREAD_OK;
 }
 
-tread_status cli_gnuplot(const cli_curve *curve, cli_picture picture, int columns, FILE **ret_drawing,
-                         bool *ret_missing) {
+tread_status cli_gnuplot_script(cli_script_fn *print, const void *data, cli_picture picture, int columns,
+                                FILE **ret_drawing, bool *ret_missing) {
     FILE *streams[3] = {memory_file("script"), memory_file("drawing"), memory_file("messages")};
     tread_status status = TREAD_OK;
     *ret_missing = false;
     if (streams[0] == NULL || streams[1] == NULL || streams[2] == NULL)
         status = tread_fail(TREAD_ERROR_IO, "no file in memory for gnuplot: %s", strerror(errno));
     if (status == TREAD_OK) {
-        print_script(streams[0], curve, picture, columns);
+        print(streams[0], data, picture, columns);
         if (fflush(streams[0]) != 0 || ferror(streams[0]))
             status = tread_fail(TREAD_ERROR_IO, "the script for gnuplot cannot be written: %s", strerror(errno));
         lseek(fileno(streams[0]), 0, SEEK_SET);
@@ -168,4 +173,9 @@ tread_status cli_gnuplot(const cli_curve *curve, cli_picture picture, int column
         if (streams[i] != NULL)
             fclose(streams[i]);
     return status;
+}
+
+tread_status cli_gnuplot(const cli_curve *curve, cli_picture picture, int columns, FILE **ret_drawing,
+                         bool *ret_missing) {
+    return cli_gnuplot_script(print_script, curve, picture, columns, ret_drawing, ret_missing);
 }

@@ -9,7 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/curve.h"
-#include "cli/gnuplot.h"
+#include "cli/drawing.h"
 #include "cli/help.h"
 #include "cli/numbers.h"
 #include "cli/paths.h"
@@ -71,21 +71,9 @@ static const cli_option options_table[] = {
      .offset = offsetof(schedule_options, plot)},
 };
 
-typedef struct drawing {
-    cli_picture picture;
-    const char *path; /* NULL: standard output */
-    bool wanted, asked;
-    FILE *file;
-} drawing;
-
-static bool ends_in(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n > m && strcmp(text + n - m, end) == 0;
-}
-
 /* What to draw, and where to; complains of what cannot be. */
-static bool plan_drawing(const cli_command *command, const schedule_options *o, drawing *ret_drawing) {
-    drawing d = {.picture = CLI_PICTURE_TEXT, .asked = o->plot != NULL, .wanted = true};
+static bool plan_drawing(const cli_command *command, const schedule_options *o, cli_drawing *ret_drawing) {
+    cli_drawing d = {.picture = CLI_PICTURE_TEXT, .asked = o->plot != NULL, .wanted = true};
     if (o->plot == NULL) {
         d.wanted = o->format == TABLE && isatty(STDOUT_FILENO) == 1;
     } else if (strcmp(o->plot, "none") == 0) {
@@ -93,10 +81,7 @@ static bool plan_drawing(const cli_command *command, const schedule_options *o, 
     } else if (strcmp(o->plot, "terminal") == 0) {
         if (o->format == CSV)
             return cli_misuse(command, "--plot terminal would stand among the lines of --format csv"), false;
-    } else if (ends_in(o->plot, ".png") || ends_in(o->plot, ".svg")) {
-        d.picture = ends_in(o->plot, ".png") ? CLI_PICTURE_PNG : CLI_PICTURE_SVG;
-        d.path = o->plot;
-    } else {
+    } else if (!cli_drawing_to_file(&d, o->plot)) {
         return cli_misuse(command, "--plot: %s is not terminal, none, nor a file whose name ends in .png or .svg",
                           o->plot),
                false;
@@ -105,16 +90,10 @@ static bool plan_drawing(const cli_command *command, const schedule_options *o, 
     return true;
 }
 
-static int columns(void) {
-    struct winsize size;
-    int n = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1 : 79;
-    return n < 40 ? 40 : n > 160 ? 160 : n;
-}
-
 /* False where a drawing was asked for and cannot be made; one that was not asked for is left out then. */
-static bool draw(const cli_command *command, const cli_curve *curve, drawing *d) {
+static bool draw(const cli_command *command, const cli_curve *curve, cli_drawing *d) {
     bool missing;
-    if (!d->wanted || cli_gnuplot(curve, d->picture, columns(), &d->file, &missing) == TREAD_OK)
+    if (!d->wanted || cli_gnuplot(curve, d->picture, cli_drawing_columns(), &d->file, &missing) == TREAD_OK)
         return true;
     d->wanted = false;
     if (!d->asked && !missing)
@@ -122,45 +101,20 @@ static bool draw(const cli_command *command, const cli_curve *curve, drawing *d)
     return !d->asked;
 }
 
-static bool copy(FILE *from, FILE *to) {
-    char part[4096];
-    for (size_t n; (n = fread(part, 1, sizeof part, from)) > 0;)
-        CLI_TRY(fwrite(part, 1, n, to) == n);
-    return !ferror(from);
-}
-
-static bool write_drawing(const drawing *d, bool say) {
-    if (!d->wanted)
-        return true;
-    if (d->path == NULL)
-        return putchar('\n') != EOF && copy(d->file, stdout) && cli_flush_output();
-    FILE *file = fopen(d->path, "we");
-    bool good = file != NULL && copy(d->file, file);
-    if (file != NULL)
-        good = fclose(file) == 0 && good;
-    if (!good) {
-        tread_fail(TREAD_ERROR_IO, "--plot: %s cannot be written: %s", d->path, strerror(errno));
-        return false;
-    }
-    if (say)
-        printf("\nwrote  %s\n", d->path);
-    return true;
-}
-
-static bool show(const cli_command *command, const schedule_options *o, const cli_curve *curve, drawing *d) {
+static bool show(const cli_command *command, const schedule_options *o, const cli_curve *curve, cli_drawing *d) {
     CLI_TRY(draw(command, curve, d));
     if (o->format == CSV)
         cli_curve_print_csv(curve);
     else
         cli_curve_print_table(curve, o->every);
     CLI_TRY(cli_flush_output());
-    CLI_TRY(write_drawing(d, o->format == TABLE));
+    CLI_TRY(cli_drawing_write(d, "plot", o->format == TABLE));
     return cli_flush_output();
 }
 
 static int run_schedule(const cli_command *command, int argc, char **argv) {
     schedule_options o = {.spec = NULL};
-    drawing d;
+    cli_drawing d;
     int code;
     if (!cli_parse(command, argc, argv, &o, &code))
         return code;

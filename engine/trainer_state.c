@@ -72,6 +72,7 @@ tread_status tread_trainer_add_data(const tread_trainer *trainer, tread_state *r
     TREAD_TRY(tread_state_add_integer(tree, "samples", tread_dataset_count(tread_batches_dataset(train))));
     TREAD_TRY(tread_state_add_integer(tree, "samples_per_epoch", tread_batches_samples(train)));
     TREAD_TRY(tread_state_add_integer(tree, "batch_size", tread_batches_batch_size(train)));
+    TREAD_TRY(tread_state_add_integer(tree, "classes", tread_dataset_classes(tread_batches_dataset(train))));
     TREAD_TRY(tread_state_add_integer(tree, "shuffle", shuffle));
     if (shuffle)
         TREAD_TRY(tread_state_add_integer(tree, "seed", (int64_t)seed));

@@ -330,7 +330,6 @@ END_TEST
 TEST_SUITE("crash_replay", every_crash_leaves_the_old_state_or_the_new, a_missing_sync_is_seen)
 
 int main(void) {
-    if (access("/dev/shm", W_OK) == 0) /* in memory where that can be: tens of thousands of folders are laid out */
-        setenv("TMPDIR", "/dev/shm", 0);
+    test_folders_in_memory();
     return run_suite();
 }

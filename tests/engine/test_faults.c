@@ -200,6 +200,24 @@ START_TEST(every_call_of_opening) {
 }
 END_TEST
 
+START_TEST(a_best_that_was_not_linked_is_made_up_for) {
+    begin();
+    start_case();
+    tread_checkpoint_series *series = open_series(false);
+    ck_assert_ptr_nonnull(series);
+    fault_plan(FAULT_LINK, 1, EIO, false);
+    ck_assert_int_eq(save(series, 2), TREAD_ERROR_IO);
+    tread_state *state = series_state(3);
+    int64_t latest, best;
+    ck_assert_ok(tread_checkpoint_series_save(series, 3, state, 0.75)); /* worse than step 2, better than step 1 */
+    tread_state_destroy(state);
+    tread_checkpoint_series_destroy(series);
+    load_both(&latest, &best);
+    ck_assert(latest == 3 && best == 2);
+    end();
+}
+END_TEST
+
 /* On a file system without second names, the best is a copy. */
 static bool fault_in_copy(fault_kind kind, int n, int reason) {
     start_case();
@@ -363,5 +381,11 @@ START_TEST(every_call_of_weights) {
 }
 END_TEST
 
-TEST_MAIN("faults", every_call_of_a_save, every_call_of_opening, file_systems_without_links_or_space_to_reserve,
-          every_allocation_beside_calls, every_call_of_loading, every_call_of_weights)
+TEST_SUITE("faults", every_call_of_a_save, every_call_of_opening, a_best_that_was_not_linked_is_made_up_for,
+           file_systems_without_links_or_space_to_reserve, every_allocation_beside_calls, every_call_of_loading,
+           every_call_of_weights)
+
+int main(void) {
+    test_folders_in_memory();
+    return run_suite();
+}

@@ -172,4 +172,9 @@ START_TEST(every_call_of_saving) {
 }
 END_TEST
 
-TEST_MAIN("faults_data", every_call_of_loading, every_call_of_saving)
+TEST_SUITE("faults_data", every_call_of_loading, every_call_of_saving)
+
+int main(void) {
+    test_folders_in_memory();
+    return run_suite();
+}
