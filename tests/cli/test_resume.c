@@ -127,6 +127,10 @@ START_TEST(runs_end_early_with_the_best_weights) {
     command_must_succeed("eval --data . --hidden 16 --weights w");
     command_must_contain(command_output, expected, "eval");
     ck_assert_int_eq(access(test_path("ck/best.safetensors"), R_OK), 0);
+    command_must_succeed("train --data . --hidden 16 --batch-size 32 --epochs 2 --accumulate 3"); /* 4 steps an epoch */
+    command_must_contain(command_output, "2 epochs, 8 steps", "steps");
+    command_must_contain(command_output, "lr 3.81e-05",
+                         "the curve's end: cosine of 7/8"); /* 1e-3 (1 + cos(7/8 pi)) / 2 */
     command_must_succeed("train --data . --hidden 16 --epochs 50 --target-metric 0.5");
     command_must_contain(command_output, "ended  target reached\n", "target");
     command_must_succeed("train --data . --hidden 16 --epochs 1000000 --max-time 0.2 --scheduler none");
