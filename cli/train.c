@@ -60,8 +60,8 @@ static const cli_option options_table[] = {
     {.name = "seed",
      .value = "N",
      .initial = "0",
-     .doc =
-         "of initial weights and order of samples; the same seed\ngives the same bits, whatever the number of threads",
+     .doc = "of initial weights, order of samples and --validation; the same\nseed gives the same bits, whatever the "
+            "number of threads",
      .kind = CLI_INTEGER,
      .offset = offsetof(train_options, setup.seed),
      .low = 0,

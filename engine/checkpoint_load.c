@@ -113,7 +113,7 @@ static tread_status check_all_used(const reading *r) {
 static tread_status load(reading *r, tread_state *root) {
     json_t *tree = json_object_get(r->file.tree, "state");
     if (r->file.tree == NULL)
-        return BAD(r, "is not a checkpoint, but %s", "a safetensors file of another program's");
+        return BAD(r, "is not a checkpoint, but %s", "a safetensors file of another program");
     if (tree == NULL)
         return BAD(r, "is not a checkpoint, but %s", "weights alone");
     if (!json_is_object(tree))

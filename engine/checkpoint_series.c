@@ -83,8 +83,8 @@ static tread_status make_best(tread_checkpoint_series *series, series_label labe
     return TREAD_OK;
 }
 
-/* Checkpoints later than best.safetensors were written, but a crash came before they were compared with it; without one
- * that can be read, all are compared. */
+/* Checkpoints later than best.safetensors were written, but a crash or an error came before they were compared with it;
+ * without one that can be read, all are compared. */
 static tread_status settle_best_of(tread_checkpoint_series *series, const tread_series_steps *steps) {
     series_label winner = series->best;
     for (size_t i = steps->n; i-- > 0;) {
@@ -176,9 +176,14 @@ static tread_status write_listed(tread_checkpoint_series *series, const tread_se
 tread_status tread_series_write(tread_checkpoint_series *series) {
     tread_series_steps steps;
     tread_file_remove_abandoned(series->folder, tread_series_is_ours);
+    if (series->unsettled)
+        TREAD_TRY(settle_best(series));
+    series->unsettled = series->options.best != TREAD_BEST_NONE;
     TREAD_TRY(tread_series_list(series->folder, &steps));
     tread_status status = write_listed(series, &steps);
     tread_series_steps_free(&steps);
+    if (status == TREAD_OK)
+        series->unsettled = false;
     return status;
 }
 

@@ -27,10 +27,11 @@ struct tread_checkpoint_series {
     tread_checkpoint_series_options options;
     int lock;          /* file descriptor; -1 where read-only */
     series_label best; /* of best.safetensors; step -1: none */
+    bool unsettled;    /* a save failed, perhaps between its checkpoint and best.safetensors */
     series_rejected *rejected;
     size_t n_rejected;
 
-    /* The save under way. While in_flight the thread has these and `best` to itself. */
+    /* The save under way. While in_flight the thread has these, `best` and `unsettled` to itself. */
     tread_snapshot snapshot;
     series_label label;
     bool in_flight;

@@ -235,12 +235,16 @@ static tread_status take_records(table *t) {
 static tread_status read_first(table *t, tread_names *ret_fields, bool *ret_number) {
     bool more;
     double value;
+    size_t bytes = 0;
     *ret_number = false;
     do {
         TREAD_TRY(tread_csv_next(&t->scanner, &more));
         if (!more || (t->scanner.blank && t->scanner.column == 1))
             return tread_fail(TREAD_ERROR_FORMAT, "%s: %s", t->scanner.name,
                               more ? "the first line is blank" : "the file is empty");
+        bytes += t->scanner.length;
+        if (bytes > TREAD_CSV_MAX_RECORD)
+            return tread_csv_field_fails(&t->scanner, "\"%s\": a first record of more than 64 MiB", NULL);
         if (ret_fields->count == TREAD_CSV_MAX_COLUMNS)
             return tread_csv_field_fails(&t->scanner, "\"%s\": more than a million columns", NULL);
         TREAD_TRY(tread_names_add(ret_fields, t->scanner.text, t->scanner.length));

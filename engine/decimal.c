@@ -23,8 +23,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 /* The digits of a number without its sign. */
 typedef struct decimal {
     uint64_t digits;  /* the first 19 */
-    int64_t exponent; /* value = digits * 10^exponent, if exact */
-    bool exact;       /* there were no more digits */
+    int64_t exponent; /* value = digits * 10^exponent, if there were no more */
     bool any;
 } decimal;
 
@@ -37,14 +36,11 @@ static const char *parse_digits(const char *c, const char *end, decimal *d) {
             continue;
         }
         d->any = true;
-        if (count < 19) {
-            d->digits = 10 * d->digits + (uint64_t)(*c - '0');
-            count += d->digits > 0; /* zeros in front do not count */
-            d->exponent -= point;
-        } else {
-            d->exact &= *c == '0';
-            d->exponent += !point;
-        }
+        if (count == 19) /* more than a double holds: the exponent is not needed */
+            continue;
+        d->digits = 10 * d->digits + (uint64_t)(*c - '0');
+        count += d->digits > 0; /* zeros in front do not count */
+        d->exponent -= point;
     }
     return c;
 }
@@ -86,7 +82,7 @@ bool tread_decimal_parse(const char *text, size_t length, double *ret_value) {
         end--;
     bool negative = begin < end && *begin == '-';
     const char *unsigned_text = begin + (begin < end && (*begin == '-' || *begin == '+'));
-    decimal d = {.exact = true};
+    decimal d = {0};
     const char *c = parse_digits(unsigned_text, end, &d);
     double value;
     if (!d.any) {
@@ -96,8 +92,8 @@ bool tread_decimal_parse(const char *text, size_t length, double *ret_value) {
         c = parse_exponent(c, end, &d);
         if (c != end)
             return false;
-        /* Both factors are exact in double, so that one rounding is all there is. */
-        if (d.exact && d.digits <= (uint64_t)1 << 53 && d.exponent >= -22 && d.exponent <= 22)
+        /* 16 digits at most: both factors are exact in double, and one rounding is all there is. */
+        if (d.digits <= (uint64_t)1 << 53 && d.exponent >= -22 && d.exponent <= 22)
             value = d.exponent < 0 ? (double)d.digits / powers[-d.exponent] : (double)d.digits * powers[d.exponent];
         else
             value = slow_parse(unsigned_text, &(char *){NULL});

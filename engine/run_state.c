@@ -72,7 +72,8 @@ static tread_status add_random(const tread_run_parts *parts, tread_state *root) 
 
 static tread_status check_parts(const tread_run_parts *given, tread_run_parts *ret_parts) {
     tread_run_parts parts = tread_run_parts_defaults();
-    TREAD_REFUSE_NULL("run state", given);
+    if (given == NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "run state: the parts is NULL");
     TREAD_TRY(tread_options_read("run state", given, &parts, sizeof parts));
     for (size_t i = 0; i < parts.n_schedulers; i++) {
         TREAD_TRY(parts.schedulers[i] != NULL

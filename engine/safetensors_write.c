@@ -8,6 +8,8 @@
 #include "engine/file_writer.h"
 #include "engine/safetensors.h"
 
+/* 17 digits give every double back; newer versions of jansson would choose fewer, and other bytes. */
+#define TREE_FORMAT (JSON_COMPACT | JSON_REAL_PRECISION(17))
 #define DATA_ALIGNMENT 64 /* the format asks for 8; this lets a reader map the values for any vector width */
 
 static tread_status no_memory(void) { return tread_fail(TREAD_ERROR_MEMORY, "out of memory for the header of a file"); }
@@ -83,9 +85,9 @@ static json_t *make_tree(const tread_named_tensor *tensors, size_t n, json_t *st
 /* The metadata, with zeros for the hash of the header. It must come first in the header, and the hash first in it. */
 static tread_status add_metadata(json_t *header, const tread_named_tensor *tensors, size_t n, json_t *state) {
     json_t *tree = make_tree(tensors, n, state);
-    size_t length = tree == NULL ? 0 : json_dumpb(tree, NULL, 0, JSON_COMPACT);
+    size_t length = tree == NULL ? 0 : json_dumpb(tree, NULL, 0, TREE_FORMAT);
     char *text = length == 0 ? NULL : tread_alloc(length, "metadata of a file");
-    bool good = text != NULL && json_dumpb(tree, text, length, JSON_COMPACT) == length;
+    bool good = text != NULL && json_dumpb(tree, text, length, TREE_FORMAT) == length;
     json_t *metadata = !good
                            ? NULL
                            : json_pack("{s:s, s:s, s:s, s:s%}", "tread_header_hash", "00000000000000000000000000000000",

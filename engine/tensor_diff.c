@@ -9,7 +9,7 @@
 #include "engine/diff.h"
 #include "engine/tensor_file.h"
 
-#define CHUNK ((size_t)1 << 20) /* bytes of a file looked at together; a multiple of every element's size */
+#define CHUNK ((size_t)1 << 18) /* bytes of a file looked at together; a multiple of every element's size */
 
 static void hand_on(tread_diff *diff, const tread_difference *difference) {
     diff->n++;
@@ -63,8 +63,8 @@ void tread_values_diff_report(const tread_values_diff *values, tread_diff *diff,
 /* ---- Files ---- */
 
 static tread_status compare_values(const tread_safetensors *a, const tread_safetensors_entry *x,
-                                   const tread_safetensors *b, const tread_safetensors_entry *y, char *buffer,
-                                   tread_diff *diff) {
+                                   const tread_safetensors *b, const tread_safetensors_entry *y, const char *name,
+                                   char *buffer, tread_diff *diff) {
     tread_values_diff values = {.n = 0};
     uint64_t bytes = x->end - x->begin;
     for (uint64_t at = 0; at < bytes; at += CHUNK) {
@@ -73,44 +73,74 @@ static tread_status compare_values(const tread_safetensors *a, const tread_safet
         TREAD_TRY(tread_safetensors_read_part(b, y, at, buffer + CHUNK, n));
         tread_values_diff_add(&values, x->type, buffer, buffer + CHUNK, (int64_t)(n / x->type->size));
     }
-    tread_values_diff_report(&values, diff, x->name, x->rank, x->shape);
+    tread_values_diff_report(&values, diff, name, x->rank, x->shape);
     return TREAD_OK;
 }
 
-static tread_status compare_entries(const tread_safetensors *a, const tread_safetensors_entry *x,
-                                    const tread_safetensors *b, char *buffer, tread_diff *diff) {
-    char is[TREAD_SHAPE_TEXT] = "a high rank", other[TREAD_SHAPE_TEXT] = "a high rank";
-    const tread_safetensors_entry *y = tread_safetensors_find(b, x->name);
-    if (x->rank >= 0)
-        tread_shape_text(is, x->rank, x->shape);
-    if (y != NULL && y->rank >= 0)
-        tread_shape_text(other, y->rank, y->shape);
+/* One of the files, with what its names have before those that are compared: of a checkpoint beside a file without
+ * state it is the model that is compared. */
+typedef struct side {
+    const tread_safetensors *file;
+    const char *prefix;
+} side;
+
+/* The name without the prefix; NULL: the tensor is not compared. */
+static const char *bare_name(const side *s, const tread_safetensors_entry *entry) {
+    size_t length = strlen(s->prefix);
+    return strncmp(entry->name, s->prefix, length) == 0 ? entry->name + length : NULL;
+}
+
+static tread_status find(const side *s, const char *bare, const tread_safetensors_entry **ret_entry) {
+    size_t before = strlen(s->prefix), size = strlen(bare) + 1;
+    char *name = tread_alloc(before + size, "the name of a tensor");
+    if (name == NULL)
+        return TREAD_ERROR_MEMORY;
+    memcpy(name, s->prefix, before);
+    memcpy(name + before, bare, size);
+    *ret_entry = tread_safetensors_find(s->file, name);
+    tread_free(name);
+    return TREAD_OK;
+}
+
+static const char *describe(const tread_safetensors_entry *entry, char text[TREAD_SHAPE_TEXT]) {
+    return entry->rank < 0 ? "of a high rank" : tread_shape_text(text, entry->rank, entry->shape);
+}
+
+static tread_status compare_entries(const side *a, const tread_safetensors_entry *x, const side *b, char *buffer,
+                                    tread_diff *diff) {
+    char is[TREAD_SHAPE_TEXT], other[TREAD_SHAPE_TEXT];
+    const char *name = bare_name(a, x);
+    const tread_safetensors_entry *y;
+    if (name == NULL)
+        return TREAD_OK;
+    TREAD_TRY(find(b, name, &y));
     if (y == NULL)
-        tread_diff_report(diff, TREAD_ONLY_IN_FIRST, x->name, "a tensor %s of %s in the first alone", is,
+        tread_diff_report(diff, TREAD_ONLY_IN_FIRST, name, "a tensor %s of %s in the first alone", describe(x, is),
                           x->type->name);
     else if (x->type != y->type)
-        tread_diff_report(diff, TREAD_DIFFERENT_DTYPE, x->name, "of %s, not %s", x->type->name, y->type->name);
+        tread_diff_report(diff, TREAD_DIFFERENT_DTYPE, name, "of %s, not %s", x->type->name, y->type->name);
     else if (x->rank != y->rank || memcmp(x->shape, y->shape, sizeof x->shape) != 0 ||
              x->end - x->begin != y->end - y->begin)
-        tread_diff_report(diff, TREAD_DIFFERENT_SHAPE, x->name, "of shape %s, not %s", is, other);
+        tread_diff_report(diff, TREAD_DIFFERENT_SHAPE, name, "of shape %s, not %s", describe(x, is),
+                          describe(y, other));
     else
-        return compare_values(a, x, b, y, buffer, diff);
+        return compare_values(a->file, x, b->file, y, name, buffer, diff);
     return TREAD_OK;
 }
 
-static tread_status compare_files(const tread_safetensors *a, const tread_safetensors *b, char *buffer,
-                                  tread_diff *diff) {
-    char shape[TREAD_SHAPE_TEXT] = "of a high rank";
-    for (size_t i = 0; i < a->n && !diff->ended; i++)
-        TREAD_TRY(compare_entries(a, &a->entries[i], b, buffer, diff));
-    for (size_t i = 0; i < b->n && !diff->ended; i++) {
-        const tread_safetensors_entry *y = &b->entries[i];
-        if (tread_safetensors_find(a, y->name) != NULL)
+static tread_status compare_files(const side *a, const side *b, char *buffer, tread_diff *diff) {
+    char shape[TREAD_SHAPE_TEXT];
+    for (size_t i = 0; i < a->file->n && !diff->ended; i++)
+        TREAD_TRY(compare_entries(a, &a->file->entries[i], b, buffer, diff));
+    for (size_t i = 0; i < b->file->n && !diff->ended; i++) {
+        const tread_safetensors_entry *x = NULL, *y = &b->file->entries[i];
+        const char *name = bare_name(b, y);
+        if (name == NULL)
             continue;
-        if (y->rank >= 0)
-            tread_shape_text(shape, y->rank, y->shape);
-        tread_diff_report(diff, TREAD_ONLY_IN_SECOND, y->name, "a tensor %s of %s in the second alone", shape,
-                          y->type->name);
+        TREAD_TRY(find(a, name, &x));
+        if (x == NULL)
+            tread_diff_report(diff, TREAD_ONLY_IN_SECOND, name, "a tensor %s of %s in the second alone",
+                              describe(y, shape), y->type->name);
     }
     return TREAD_OK;
 }
@@ -123,7 +153,9 @@ tread_status tread_tensor_file_diff(const tread_tensor_file *first, const tread_
     char *buffer = tread_alloc(2 * CHUNK, "values of two files");
     if (buffer == NULL)
         return TREAD_ERROR_MEMORY;
-    tread_status status = compare_files(&first->file, &second->file, buffer, &diff);
+    bool a = tread_tensor_file_has_state(first), b = tread_tensor_file_has_state(second);
+    tread_status status = compare_files(&(side){&first->file, a && !b ? "model." : ""},
+                                        &(side){&second->file, b && !a ? "model." : ""}, buffer, &diff);
     tread_free(buffer);
     if (status == TREAD_OK && ret_n != NULL)
         *ret_n = diff.n;

@@ -108,7 +108,8 @@ tread_status tread_tensor_file_scan(const tread_tensor_file *file, size_t i, tre
     TREAD_TRY(check(file, i));
     TREAD_REFUSE_NULL("tensor file scan", ret_scan);
     tread_tensor_scan scan = {.min = NAN, .max = NAN, .mean = NAN};
-    char *buffer = tread_alloc(CHUNK, "values of a file");
+    uint64_t bytes = file->file.entries[i].end - file->file.entries[i].begin;
+    char *buffer = tread_alloc(bytes < CHUNK ? (size_t)bytes : CHUNK, "values of a file");
     if (buffer == NULL)
         return TREAD_ERROR_MEMORY;
     XXH3_state_t *hash = XXH3_createState(); /* xxHash's own memory: the size of its state is its secret */

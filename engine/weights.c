@@ -55,6 +55,7 @@ static tread_status create_list(tread_parameter_list parameters, const char *pre
 
 tread_status tread_weights_save(tread_parameter_list parameters, const char *path) {
     named_list list;
+    TREAD_REFUSE_NULL("weights save", path);
     TREAD_TRY(create_list(parameters, "", &list));
     tread_status status = tread_safetensors_write(path, list.tensors, list.n, NULL);
     destroy_list(&list);
@@ -188,6 +189,7 @@ tread_status tread_weights_load(tread_parameter_list parameters, const char *pat
     named_list list;
     tread_safetensors file;
     tread_weights_report report;
+    TREAD_REFUSE_NULL("weights load", path);
     TREAD_TRY(tread_safetensors_open(&file, path));
     bool checkpoint = json_object_get(file.tree, "state") != NULL;
     tread_status status = create_list(parameters, checkpoint ? "model." : "", &list);

@@ -1,14 +1,12 @@
 #include "engine/zip.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/memory.h"
 #include "core/status.h"
+#include "engine/file_system.h"
 #include "engine/zip_record.h"
 
 typedef unsigned long long ull;
@@ -21,9 +19,7 @@ typedef unsigned long long ull;
 
 tread_status tread_zip_read_at(const tread_zip *zip, uint64_t offset, void *data, size_t n) {
     for (size_t done = 0; done < n;) {
-        ssize_t got = pread(zip->fd, (uint8_t *)data + done, n - done, (off_t)(offset + done));
-        if (got < 0 && errno == EINTR)
-            continue;
+        ssize_t got = tread_fs_pread(zip->fd, (uint8_t *)data + done, n - done, (off_t)(offset + done));
         if (got < 0)
             return tread_fail(TREAD_ERROR_IO, "%s: cannot read: %s", zip->path, strerror(errno));
         if (got == 0)
@@ -37,11 +33,11 @@ tread_status tread_zip_read_at(const tread_zip *zip, uint64_t offset, void *data
 static tread_status open_file(tread_zip *zip, const char *path) {
     struct stat status;
     *zip = (tread_zip){.path = path};
-    zip->fd = open(path, O_RDONLY | O_CLOEXEC);
+    zip->fd = tread_fs_open(path, O_RDONLY | O_CLOEXEC, 0);
     if (zip->fd < 0)
         return tread_fail(TREAD_ERROR_IO, "%s: cannot open: %s", path, strerror(errno));
     zip->open = true;
-    if (fstat(zip->fd, &status) != 0)
+    if (tread_fs_fstat(zip->fd, &status) != 0)
         return tread_fail(TREAD_ERROR_IO, "%s: cannot stat: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
         return tread_fail(TREAD_ERROR_IO, "%s: is not a regular file", path);
@@ -156,7 +152,7 @@ tread_status tread_zip_open(tread_zip *zip, const char *path) {
 
 void tread_zip_close(tread_zip *zip) {
     if (zip->open)
-        close(zip->fd);
+        tread_fs_close(zip->fd);
     tread_free(zip->directory);
     *zip = (tread_zip){0};
 }

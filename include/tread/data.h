@@ -170,7 +170,8 @@ typedef struct tread_batches_options {
     uint64_t seed;      /* of the permutations [0: the context's] */
     bool drop_last;     /* leave out the last batch where it is short [false] */
     bool keep_shape;    /* x is (n, shape of a sample), not (n, features) [false] */
-    bool prefetch; /* a thread of its own makes the next batch meanwhile; the batches are the same to the bit [false] */
+    bool prefetch; /* a thread of its own makes the next batch meanwhile, the same to the bit. It pays where a source
+                      waits or computes; for a set in memory, waking the thread costs more than it saves [false] */
 } tread_batches_options;
 TREAD_API tread_batches_options tread_batches_defaults(void);
 

@@ -68,7 +68,8 @@ TREAD_API tread_csv_options tread_csv_defaults(void);
  * TREAD_ERROR_FORMAT (file, line and column, counted from 1, what was expected and the text that was found: a line ends
  * at each line feed, also at one in quotes), TREAD_ERROR_ARGUMENT (options, a column that does not exist),
  * TREAD_ERROR_MEMORY. */
-#define TREAD_CSV_MAX_FIELD ((size_t)1 << 20) /* bytes */
+#define TREAD_CSV_MAX_FIELD ((size_t)1 << 20)  /* bytes */
+#define TREAD_CSV_MAX_RECORD ((size_t)1 << 26) /* of the first one, bytes */
 #define TREAD_CSV_MAX_COLUMNS ((int64_t)1 << 20)
 #define TREAD_CSV_MAX_CLASSES ((int64_t)1 << 16)
 #define TREAD_CSV_MAX_BYTES ((uint64_t)1 << 36) /* of x, and of y */

@@ -34,8 +34,8 @@ typedef bool tread_difference_fn(void *data, const tread_difference *difference)
 TREAD_API tread_status tread_state_diff(const tread_state *first, const tread_state *second, tread_difference_fn *fn,
                                         void *data, size_t *ret_n);
 
-/* The same for the tensors of two files, by name, whatever program wrote them. Also TREAD_ERROR_IO,
- * TREAD_ERROR_FORMAT. */
+/* The same for the tensors of two files, by name, whatever program wrote them; of a checkpoint beside a file that is
+ * none those of "model". Also TREAD_ERROR_IO, TREAD_ERROR_FORMAT. */
 TREAD_API tread_status tread_tensor_file_diff(const tread_tensor_file *first, const tread_tensor_file *second,
                                               tread_difference_fn *fn, void *data, size_t *ret_n);
 

@@ -1,11 +1,12 @@
 /* Throughput of whole training steps on MNIST in memory, and of the same matrix products alone, in alternation.
  *
  *     bench_train [--threads 1,2] [--shapes A32,A128,B64,B256,B1024] [--repeats 7] [--seconds 0.4] [--data FOLDER]
- *                 [--backend onednn|ref] [--json FILE]
+ *                 [--backend onednn|ref] [--prefetch] [--json FILE]
  *
  * Shape A is 784-128-10 with SGD and momentum, B is 784-512-256-10 with Adam; the number is the batch. A step is gather
  * and conversion of the batch, forward, loss, backward, optimizer, through tread_trainer_run. Tread's share is the part
- * of a step's time that the products alone take. Figures are medians over the repeats. */
+ * of a step's time that the products alone take. With --prefetch, rounds with and without it
+ * take turns, and a last column says how much shorter it makes a step. Figures are medians over the repeats. */
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ typedef struct settings {
     double seconds;
     const char *data, *json;
     tread_backend backend;
+    bool prefetch;
 } settings;
 
 static void must(bool good, const char *what) {
@@ -126,10 +128,12 @@ static tread_action count_down(void *data, tread_trainer *trainer, const tread_s
     return --((training *)data)->steps_left == 0 ? TREAD_STOP : TREAD_CONTINUE;
 }
 
-static void create_training(training *t, tread_context *context, const tread_dataset *set, const bench_shape *shape) {
+static void create_training(training *t, tread_context *context, const tread_dataset *set, const bench_shape *shape,
+                            bool prefetch) {
     tread_batches_options bo = tread_batches_defaults();
     bo.batch_size = shape->batch;
     bo.drop_last = true; /* every step has the same work */
+    bo.prefetch = prefetch;
     t->batches = tread_batches_create(context, set, &bo);
     tread_mlp_options mo = tread_mlp_defaults();
     mo.n_inputs = shape->sizes[0];
@@ -182,29 +186,37 @@ static double median(double *values, int n) {
 
 static void measure(const settings *s, tread_context *context, const tread_dataset *set, const bench_shape *shape,
                     int threads, json_t *rows) {
-    double step[MAX_REPEATS], product[MAX_REPEATS], share[MAX_REPEATS];
+    double step[MAX_REPEATS], product[MAX_REPEATS], share[MAX_REPEATS], gain[MAX_REPEATS];
     training t = {0};
-    create_training(&t, context, set, shape);
+    create_training(&t, context, set, shape, false);
+    training ahead = {0};
+    create_training(&ahead, context, set, shape, true);
     products all = create_products(context, shape);
     run_training(&t, 20); /* plans, warms up */
+    run_training(&ahead, 20);
     run_products(&all, 20);
     int64_t steps = 1 + (int64_t)(s->seconds * 20 / run_training(&t, 20));
     for (int r = 0; r < s->repeats; r++) {
         step[r] = run_training(&t, steps) / (double)steps;
         product[r] = run_products(&all, steps) / (double)steps;
         share[r] = product[r] / step[r];
+        gain[r] = s->prefetch ? 1 - run_training(&ahead, steps) / (double)steps / step[r] : 0;
     }
     double step_seconds = median(step, s->repeats), product_seconds = median(product, s->repeats);
     double rate = (double)shape->batch / step_seconds / 1e3,
            product_rate = (double)shape->batch / product_seconds / 1e3;
-    printf("%-6s %7d %16.1f %12.1f %16.1f %14.1f %7.0f %%\n", shape->name, threads, rate, step_seconds * 1e6,
+    printf("%-6s %7d %16.1f %12.1f %16.1f %14.1f %7.0f %%", shape->name, threads, rate, step_seconds * 1e6,
            product_rate, product_seconds * 1e6, 100 * median(share, s->repeats));
+    if (s->prefetch)
+        printf(" %10.1f %%", 100 * median(gain, s->repeats));
+    putchar('\n');
     fflush(stdout);
     json_array_append_new(rows, json_pack("{s:s, s:i, s:I, s:f, s:f, s:f, s:f, s:f}", "shape", shape->name, "threads",
                                           threads, "batch", (json_int_t)shape->batch, "ksamples_per_second", rate,
                                           "step_us", step_seconds * 1e6, "gemm_ksamples_per_second", product_rate,
                                           "gemm_us", product_seconds * 1e6, "gemm_share", median(share, s->repeats)));
     destroy_products(&all);
+    destroy_training(&ahead);
     destroy_training(&t);
 }
 
@@ -218,8 +230,9 @@ static bool wanted(const settings *s, const char *name) {
 
 static void parse(int argc, char **argv, settings *s) {
     static const struct option known[] = {
-        {"threads", 1, NULL, 't'}, {"shapes", 1, NULL, 's'}, {"repeats", 1, NULL, 'r'}, {"seconds", 1, NULL, 'S'},
-        {"data", 1, NULL, 'd'},    {"json", 1, NULL, 'j'},   {"backend", 1, NULL, 'b'}, {NULL, 0, NULL, 0}};
+        {"threads", 1, NULL, 't'}, {"shapes", 1, NULL, 's'},   {"repeats", 1, NULL, 'r'},
+        {"seconds", 1, NULL, 'S'}, {"data", 1, NULL, 'd'},     {"json", 1, NULL, 'j'},
+        {"backend", 1, NULL, 'b'}, {"prefetch", 0, NULL, 'p'}, {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
         switch (c) {
         case 't':
@@ -233,6 +246,7 @@ static void parse(int argc, char **argv, settings *s) {
         case 'd': s->data = optarg; break;
         case 'j': s->json = optarg; break;
         case 'b': s->backend = strcmp(optarg, "ref") == 0 ? TREAD_BACKEND_REF : TREAD_BACKEND_ONEDNN; break;
+        case 'p': s->prefetch = true; break;
         default: exit(2);
         }
     if (s->repeats < 1 || s->repeats > MAX_REPEATS)
@@ -247,8 +261,8 @@ int main(int argc, char **argv) {
     must(tread_data_locate(s.data, folder, sizeof folder) == TREAD_OK, "data");
     must(tread_mnist_load(NULL, folder, &train, &test) == TREAD_OK, "data");
     json_t *rows = json_array();
-    printf("%-6s %7s %16s %12s %16s %14s %9s\n", "shape", "threads", "1000 samples/s", "us a step", "products alone",
-           "us", "share");
+    printf("%-6s %7s %16s %12s %16s %14s %9s%s\n", "shape", "threads", "1000 samples/s", "us a step", "products alone",
+           "us", "share", s.prefetch ? "    prefetch" : "");
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int t = 0; t < s.n_threads && wanted(&s, shapes[i].name); t++) {
             tread_context_options co = tread_context_defaults();

@@ -168,6 +168,10 @@ START_TEST(diff_tells_the_first_element) {
                                      "0.bias: a tensor (2) of F32 in the first alone\n"
                                      "h: a tensor (2) of BF16 in the second alone\n");
     command_must_succeed("diff f f");
+    command_must_succeed("diff c w"); /* the model, and its weights alone */
+    command_must_succeed("diff w c");
+    ck_assert_int_eq(command_run("diff w a"), 1);
+    ck_assert_str_eq(command_output, "0.bias: element (0) is -0.75, not -0.25; 1 of 2 elements differ\n");
     test_folder_remove();
 }
 END_TEST

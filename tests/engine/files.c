@@ -17,6 +17,11 @@ static void must(bool condition, const char *what) {
     }
 }
 
+void test_folders_in_memory(void) {
+    if (access("/dev/shm", W_OK) == 0)
+        setenv("TMPDIR", "/dev/shm", 0);
+}
+
 const char *test_folder_create(void) {
     const char *parent = getenv("TMPDIR");
     snprintf(folder, sizeof folder, "%s/tread_test_XXXXXX", parent != NULL ? parent : P_tmpdir);

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Has the folders lie in memory where that can be, unless TMPDIR says where: for tests that make thousands of files. */
+void test_folders_in_memory(void);
 /* A new empty folder, removed with all its files by test_folder_remove; static buffer. */
 const char *test_folder_create(void);
 void test_folder_remove(void);

@@ -268,6 +268,7 @@ START_TEST(files_of_dead_writers_are_removed_and_no_others) {
     ck_assert_int_eq(pipe(ready) | pipe(end), 0);
     pid_t child = fork(); /* a writer that lives, whatever its name says */
     if (child == 0) {
+        close(end[1]); /* so that the test's own end ends it too */
         int fd = open(alive, O_WRONLY | O_CREAT, 0666);
         bool held = fd >= 0 && flock(fd, LOCK_EX) == 0 && write(ready[1], "x", 1) == 1;
         _exit(held && read(end[0], &(char){0}, 1) == 1 ? 0 : 1);

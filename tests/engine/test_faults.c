@@ -5,7 +5,6 @@
 #include <string.h>
 #include <tread/checkpoint.h>
 #include <tread/checkpoint_series.h>
-#include <tread/data.h>
 #include <tread/weights.h>
 #include <unistd.h>
 
@@ -201,6 +200,24 @@ START_TEST(every_call_of_opening) {
 }
 END_TEST
 
+START_TEST(a_best_that_was_not_linked_is_made_up_for) {
+    begin();
+    start_case();
+    tread_checkpoint_series *series = open_series(false);
+    ck_assert_ptr_nonnull(series);
+    fault_plan(FAULT_LINK, 1, EIO, false);
+    ck_assert_int_eq(save(series, 2), TREAD_ERROR_IO);
+    tread_state *state = series_state(3);
+    int64_t latest, best;
+    ck_assert_ok(tread_checkpoint_series_save(series, 3, state, 0.75)); /* worse than step 2, better than step 1 */
+    tread_state_destroy(state);
+    tread_checkpoint_series_destroy(series);
+    load_both(&latest, &best);
+    ck_assert(latest == 3 && best == 2);
+    end();
+}
+END_TEST
+
 /* On a file system without second names, the best is a copy. */
 static bool fault_in_copy(fault_kind kind, int n, int reason) {
     start_case();
@@ -364,45 +381,11 @@ START_TEST(every_call_of_weights) {
 }
 END_TEST
 
-static bool fault_in_data(fault_kind kind, int n, int reason) {
-    tread_dataset *train = NULL, *test = NULL;
-    fault_plan(kind, n, reason, false);
-    tread_status status = tread_mnist_load(NULL, test_path("."), &train, &test);
-    bool happened = fault_happened();
-    fault_plan(FAULT_ANY, 0, 0, false);
-    if (!happened || reason == EINTR || reason == FAULT_SHORT)
-        ck_assert_ok(status);
-    if (status == TREAD_OK) {
-        ck_assert_int_eq(tread_dataset_count(train), 50);
-    } else {
-        ck_assert_int_eq(status, TREAD_ERROR_IO);
-        ck_assert(train == NULL && test == NULL);
-    }
-    tread_dataset_destroy(train);
-    tread_dataset_destroy(test);
-    ck_assert_int_eq(open_descriptors(), descriptors);
-    ck_assert_uint_eq(tread_memory_live_blocks(), blocks);
-    return happened;
-}
+TEST_SUITE("faults", every_call_of_a_save, every_call_of_opening, a_best_that_was_not_linked_is_made_up_for,
+           file_systems_without_links_or_space_to_reserve, every_allocation_beside_calls, every_call_of_loading,
+           every_call_of_weights)
 
-START_TEST(every_call_of_loading_data) {
-    for (int gzip = 0; gzip < 2; gzip++) {
-        begin();
-        test_write_mnist(50, 20, 4, 4, 10, gzip);
-        tread_dataset *train, *test; /* the default context is made here */
-        ck_assert_ok(tread_mnist_load(NULL, test_path("."), &train, &test));
-        tread_dataset_destroy(train);
-        tread_dataset_destroy(test);
-        descriptors = open_descriptors();
-        blocks = tread_memory_live_blocks();
-        for (int kind = 0; kind <= FAULT_ANY; kind++)
-            for (size_t r = 0; r < sizeof reasons / sizeof *reasons; r++)
-                for (int n = 1; fault_in_data((fault_kind)kind, n, reasons[r]); n++)
-                    ;
-        end();
-    }
+int main(void) {
+    test_folders_in_memory();
+    return run_suite();
 }
-END_TEST
-
-TEST_MAIN("faults", every_call_of_a_save, every_call_of_opening, file_systems_without_links_or_space_to_reserve,
-          every_allocation_beside_calls, every_call_of_loading, every_call_of_weights, every_call_of_loading_data)

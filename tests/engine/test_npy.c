@@ -103,6 +103,8 @@ START_TEST(headers_that_are_refused) {
     must_fail(DICT("'<f4'", "False", "(4611686018427387904, 0)"), "holds no values");
     must_fail(DICT("'<f4'", "False", "(0,)"), "the shape (0) holds no values");
     must_fail(DICT("'<f4'", "False", "(7,)"), "truncated: the shape (7) needs 156 bytes, and there are 152");
+    must_fail(DICT("'|u1'", "False", "(25,)"), "truncated: the shape (25) needs 153 bytes, and there are 152");
+    must_fail(DICT("'|u1'", "False", "(23,)"), "too long: the shape (23) needs 151 bytes, and there are 152");
     must_fail(DICT("'<f4'", "False", "(5,)"), "too long: the shape (5) needs 148 bytes, and there are 152");
     must_fail(DICT("'<f4'", "False", "(17179869184,)"), "truncated"); /* 64 GiB, not taken */
     must_fail("{'descr': '<f4', 'fortran_order': False}", "there is no shape");

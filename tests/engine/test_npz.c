@@ -187,6 +187,7 @@ START_TEST(records_that_lie) {
         {END, 0, 8, 0x00030003, 4, "a directory of 3 entries in"},
         {END, 0, 8, 0x00010001, 4, "the directory is longer than its 1 entries"},
         {END, 0, 12, 5, 4, "cannot be"},
+        {END, 0, 12, 103, 4, "cannot be"},
         {END, 0, 16, 0xffffffff, 4, "cannot be"},
         {END, 0, 20, 1, 2, "not a zip archive, or truncated"},
     };

@@ -77,6 +77,32 @@ START_TEST(parameters_of_groups) {
 }
 END_TEST
 
+START_TEST(files_and_states) {
+    tread_state *state = tread_state_create();
+    tread_tensor_entry entry;
+    tread_tensor_scan scan;
+    const char *name, *value;
+    refuses(tread_checkpoint_save(NULL, state), "checkpoint save: the path is NULL");
+    refuses(tread_checkpoint_save("f", NULL), "the state is NULL");
+    refuses(tread_checkpoint_load(NULL, &state), "checkpoint load: the path is NULL");
+    refuses(tread_checkpoint_load("f", NULL), "the ret_state is NULL");
+    gives_null(tread_run_state(NULL), "run state: the parts is NULL");
+    refuses(tread_run_load(NULL, state), "the parts is NULL");
+    refuses(tread_state_diff(NULL, state, NULL, NULL, NULL), "state diff: the first is NULL");
+    refuses(tread_tensor_file_diff(NULL, NULL, NULL, NULL, NULL), "tensor file diff: the first is NULL");
+    gives_null(tread_tensor_file_open(NULL), "tensor file open: the path is NULL");
+    refuses(tread_tensor_file_entry(NULL, 0, &entry), "tensor file: the file is NULL");
+    refuses(tread_tensor_file_scan(NULL, 0, &scan), "tensor file: the file is NULL");
+    ck_assert_uint_eq(tread_tensor_file_count(NULL), 0);
+    ck_assert(!tread_tensor_file_has_state(NULL) && !tread_tensor_file_has_hashes(NULL));
+    ck_assert(!tread_tensor_file_metadata(NULL, 0, &name, &value));
+    refuses(tread_weights_save((tread_parameter_list){NULL, 0}, NULL), "weights save: the path is NULL");
+    refuses(tread_weights_load((tread_parameter_list){NULL, 0}, NULL, NULL), "weights load: the path is NULL");
+    tread_tensor_file_close(NULL);
+    tread_state_destroy(state);
+}
+END_TEST
+
 START_TEST(data_and_trainer) {
     tread_batch batch;
     ck_assert(!tread_batches_next(NULL, &batch));
@@ -84,6 +110,11 @@ START_TEST(data_and_trainer) {
     refuses(tread_dataset_normalize(NULL, 0, 1), "the dataset is NULL");
     ck_assert_int_eq(tread_dataset_count(NULL), 0);
     ck_assert_int_eq(tread_batches_count(NULL), 0);
+    ck_assert_int_eq(tread_dataset_targets(NULL), 0);
+    ck_assert_ptr_null(tread_dataset_rows(NULL));
+    ck_assert_ptr_null(tread_dataset_class_name(NULL, 0));
+    ck_assert_ptr_null(tread_dataset_feature_means(NULL));
+    ck_assert_ptr_null(tread_dataset_feature_stds(NULL));
     refuses(tread_trainer_run(NULL), "the trainer is NULL");
     refuses(tread_trainer_evaluate(NULL, NULL, NULL), "the trainer is NULL");
     ck_assert_ptr_null(tread_trainer_result(NULL));
@@ -97,4 +128,4 @@ START_TEST(data_and_trainer) {
 }
 END_TEST
 
-TEST_MAIN("null", a_tape, an_optimizer, parameters_of_groups, data_and_trainer)
+TEST_MAIN("null", a_tape, an_optimizer, parameters_of_groups, files_and_states, data_and_trainer)

@@ -2,7 +2,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <tread/data.h>
+#include <tread/models.h>
+#include <tread/trainer.h>
 #include <unistd.h>
 
 #include "core/memory.h"
@@ -102,6 +103,7 @@ END_TEST
 typedef struct gate {
     pthread_t caller;
     atomic_int calls, others, allowed; /* calls that may go on */
+    atomic_int inside, most;           /* calls at the same time */
     int fail_at;
 } gate;
 
@@ -109,8 +111,11 @@ static tread_status read_gated(void *data, const int32_t *rows, int64_t count, v
     gate *g = data;
     int call = ++g->calls;
     g->others += !pthread_equal(pthread_self(), g->caller);
+    int inside = ++g->inside;
+    g->most = inside > g->most ? inside : g->most;
     while (g->allowed < call)
         usleep(100);
+    g->inside--;
     if (call == g->fail_at)
         return tread_fail(TREAD_ERROR_IO, "call %d", call);
     for (int64_t i = 0; i < count; i++) {
@@ -166,6 +171,33 @@ START_TEST(the_next_batch_is_made_meanwhile) {
 }
 END_TEST
 
+static void *open_later(void *argument) {
+    usleep(5000);
+    ((gate *)argument)->allowed = 100;
+    return NULL;
+}
+
+/* A sample, which the caller's thread makes, waits for the batch that the other one is at. */
+START_TEST(a_source_is_called_once_at_a_time) {
+    gate g = {.caller = pthread_self(), .allowed = 1};
+    tread_dataset *dataset = gated(&g);
+    tread_batches *batches = of_gated(dataset);
+    tread_batch batch;
+    pthread_t opener;
+    ck_assert(tread_batches_next(batches, &batch));
+    while (g.calls < 2)
+        usleep(100);
+    ck_assert_int_eq(pthread_create(&opener, NULL, open_later, &g), 0);
+    ck_assert(tread_batches_sample(batches, false, &batch));
+    ck_assert_int_eq(g.most, 1);
+    pthread_join(opener, NULL);
+    ck_assert(tread_batches_next(batches, &batch) && batch.index == 1); /* made before, and still good */
+    ck_assert_float_eq(tread_tensor_float(batch.x)[0], 10);
+    tread_batches_destroy(batches);
+    tread_dataset_destroy(dataset);
+}
+END_TEST
+
 START_TEST(failures_come_with_their_batch) {
     for (int fail_at = 1; fail_at <= 4; fail_at++) {
         gate g = {.caller = pthread_self(), .allowed = 100, .fail_at = fail_at};
@@ -185,6 +217,55 @@ START_TEST(failures_come_with_their_batch) {
         tread_batches_destroy(batches);
         tread_dataset_destroy(dataset);
     }
+}
+END_TEST
+
+/* The weights after runs of one epoch and of two and two, each epoch evaluated. */
+static void train(const tread_dataset *dataset, bool prefetch, float *ret_weights, size_t n_weights) {
+    tread_batches *batches = create(dataset, prefetch), *test = create(dataset, prefetch);
+    tread_mlp_options mo = tread_mlp_defaults();
+    mo.n_inputs = features;
+    mo.hidden = (const int64_t[]){16};
+    mo.n_hidden = 1;
+    mo.n_outputs = 10;
+    tread_module *model = tread_mlp(NULL, &mo);
+    tread_parameter_list parameters = tread_module_parameters(model);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, parameters, "adam:lr=0.01");
+    tread_trainer_options to = tread_trainer_defaults();
+    to.model = model;
+    to.optimizer = optimizer;
+    to.train = batches;
+    to.test = test;
+    to.epochs = 1;
+    for (int run = 0; run < 3; run++) { /* a trainer each, which begins at epoch 0 anew */
+        tread_trainer *trainer = tread_trainer_create(NULL, &to);
+        ck_assert_ok(tread_trainer_run(trainer));
+        ck_assert_int_eq(tread_trainer_result(trainer)->steps, 16 * to.epochs);
+        tread_trainer_destroy(trainer);
+        to.epochs = 2;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < parameters.count; i++) {
+        const tread_tensor *weights = tread_parameter_tensor(parameters.items[i]);
+        ck_assert_uint_le(count + (size_t)tread_tensor_count(weights), n_weights);
+        memcpy(ret_weights + count, tread_tensor_data(weights), (size_t)tread_tensor_count(weights) * sizeof(float));
+        count += (size_t)tread_tensor_count(weights);
+    }
+    ck_assert_uint_eq(count, n_weights);
+    tread_optimizer_destroy(optimizer);
+    tread_module_destroy(model);
+    tread_batches_destroy(batches);
+    tread_batches_destroy(test);
+}
+
+START_TEST(a_run_has_the_same_weights_to_the_bit) {
+    enum { n_weights = features * 16 + 16 + 16 * 10 + 10 };
+    static float plain[n_weights], ahead[n_weights];
+    tread_dataset *dataset = make();
+    train(dataset, false, plain, n_weights);
+    train(dataset, true, ahead, n_weights);
+    ck_assert_mem_eq(plain, ahead, sizeof plain);
+    tread_dataset_destroy(dataset);
 }
 END_TEST
 
@@ -239,4 +320,5 @@ START_TEST(every_allocation_failing_and_none_later) {
 END_TEST
 
 TEST_MAIN("prefetch", the_same_batches_to_the_bit, going_anywhere, the_next_batch_is_made_meanwhile,
-          failures_come_with_their_batch, ending_at_any_time, every_allocation_failing_and_none_later)
+          a_source_is_called_once_at_a_time, failures_come_with_their_batch, a_run_has_the_same_weights_to_the_bit,
+          ending_at_any_time, every_allocation_failing_and_none_later)

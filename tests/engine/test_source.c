@@ -237,7 +237,7 @@ END_TEST
 
 /* The plain arrays of the caller. */
 START_TEST(raw_arrays) {
-    in_memory(&(world){.dtype = TREAD_UINT8}, 10);
+    tread_dataset_destroy(in_memory(&(world){.dtype = TREAD_UINT8}, 10)); /* fills the arrays */
     tread_dataset *dataset = tread_dataset_from_bytes(10, 6, bytes, 5, labels);
     ck_assert_msg(dataset != NULL, "%s", tread_last_error());
     tread_batches_options o = tread_batches_defaults();
