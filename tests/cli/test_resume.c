@@ -203,6 +203,39 @@ START_TEST(a_signal_saves_and_the_run_goes_on) {
 }
 END_TEST
 
+/* Killed at one moment after the other, and started again with the same words. */
+START_TEST(killed_again_and_again_it_ends_with_the_same_weights_and_log) {
+    setup();
+    command_must_succeed(RUN "--threads 1 --log ref.jsonl --weights ref");
+    int killed = 0, status = -1;
+    for (int i = 0; i < 400 && status != 0; i++) {
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+            char line[1024];
+            snprintf(line, sizeof line,
+                     "cd '%s' && exec \"$TREAD_COMMAND\" " RUN
+                     "--threads 1 --checkpoint ck --checkpoint-every 2steps --resume --log run.jsonl --weights res",
+                     test_path("."));
+            if (freopen(test_path("child.out"), "a", stdout) != NULL &&
+                freopen(test_path("child.err"), "a", stderr) != NULL)
+                execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+            _exit(127);
+        }
+        usleep(1000 * (unsigned)(2 + i * 7 % 53 + i)); /* on a busy machine some need longer to begin */
+        kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        killed += WIFSIGNALED(status);
+        ck_assert(WIFSIGNALED(status) || status == 0);
+    }
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_ge(killed, 3);
+    must_be_same("ref", "res");
+    must_tell_the_same("ref.jsonl", "run.jsonl");
+    tear_down();
+}
+END_TEST
+
 TEST_MAIN("resume", an_interrupted_run_goes_on_to_the_same_weights_and_log, other_options_are_refused_and_listed,
           a_run_may_be_made_longer, runs_end_early_with_the_best_weights, options_that_make_no_sense_are_refused,
-          a_signal_saves_and_the_run_goes_on)
+          a_signal_saves_and_the_run_goes_on, killed_again_and_again_it_ends_with_the_same_weights_and_log)
