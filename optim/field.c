@@ -165,15 +165,17 @@ static tread_status check_value(const tread_field_table *table, const tread_fiel
         fine = in_range(&field->range, value) || (field->may_be_absent && isnan(value));
     }
     bool whole = field->kind == TREAD_FIELD_INTEGER || field->kind == TREAD_FIELD_INTEGER_LIST;
-    if (fine && whole && fabs(value) > TREAD_LARGEST_INTEGER)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s is more than 2^53", table->name, field->name);
-    if (fine)
+    bool large = whole && fabs(value) > TREAD_LARGEST_INTEGER;
+    if (fine && !large)
         return TREAD_OK;
     tread_report range = {.length = 0};
     char number[TREAD_NUMBER_TEXT], index[32] = "";
     range_text(field, &range);
     if (many)
         snprintf(index, sizeof index, "[%zu]", i);
+    if (fine)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s%s = %.0f is more than 2^53", table->name, field->name, index,
+                          value);
     return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s%s = %s is outside %s%s", table->name, field->name, index,
                       tread_number_text(number, value), range.text, field->required ? ", and there is no default" : "");
 }
@@ -247,7 +249,7 @@ tread_status tread_fields_set(const tread_field_table *table, void *options, con
     const tread_field *field = NULL;
     size_t i = 0;
     TREAD_TRY(find_value(table, name, &field, &i));
-    bool fits = field->kind == TREAD_FIELD_REAL || (fabs(value) < 9e15 && value == floor(value));
+    bool fits = field->kind == TREAD_FIELD_REAL || tread_is_integer(value);
     if (field->kind == TREAD_FIELD_BOOLEAN)
         fits = value == 0 || value == 1;
     if (!fits) {

@@ -13,6 +13,9 @@
 #define TREAD_MAX_VALUES 2           /* of an array field */
 #define TREAD_LARGEST_INTEGER 0x1p53 /* of an integer field: doubles hold it, and sums of a few do not overflow */
 
+/* Whether an int64_t holds it; how large one may be is checked with its range. */
+static inline bool tread_is_integer(double value) { return fabs(value) < 0x1p63 && value == floor(value); }
+
 typedef struct tread_range {
     double low, high;
     bool low_open, high_open;
@@ -159,10 +162,13 @@ tread_status tread_fields_set_text(const tread_field_table *table, void *options
 tread_status tread_fields_parse(const tread_field_table *table, void *options, const char *text);
 
 tread_status tread_fields_to_state(const tread_field_table *table, const void *options, tread_state *tree);
-/* Every field that tree gives; differences (missing, of another kind, out of range) go to report with `where` before
- * them. options must be thrown away if there were any. TREAD_ERROR_MEMORY. */
+/* Every field that tree gives; differences (missing, of another kind, out of range, neither a field nor one of
+ * `others`) go to report with `where` before them. others: names with NULL at the end, or NULL. options must be thrown
+ * away if there were any. TREAD_ERROR_MEMORY. */
 tread_status tread_fields_from_state(const tread_field_table *table, void *options, const tread_state *tree,
-                                     const char *where, tread_report *report);
+                                     const char *const *others, const char *where, tread_report *report);
+/* Parts of tree whose name is not in `names`, as differences. */
+void tread_report_surplus(const tread_state *tree, const char *const *names, const char *where, tread_report *report);
 
 void tread_field_describe(const tread_field *field, tread_field_info *ret_info);
 

@@ -60,7 +60,7 @@ static tread_status fail_text(const tread_field_table *table, const tread_field 
 
 static bool parse_integer(const char *text, size_t length, int64_t *ret_value) {
     double value;
-    if (!tread_number_parse(text, length, &value) || !(fabs(value) < 9e15) || value != floor(value))
+    if (!tread_number_parse(text, length, &value) || !tread_is_integer(value))
         return false;
     *ret_value = (int64_t)value;
     return true;
@@ -289,8 +289,34 @@ static bool scalar_from_state(const tread_field_table *table, const tread_field 
     return (n == 1 || tread_state_count(part) == n) && read_numbers(part, n > 1, n, at, NULL);
 }
 
+static bool is_among(const char *const *names, const char *name) {
+    while (names != NULL && *names != NULL && strcmp(*names, name) != 0)
+        names++;
+    return names != NULL && *names != NULL;
+}
+
+static bool is_saved_field(const tread_field_table *table, const char *name) {
+    for (size_t f = 0; f < table->n_fields; f++)
+        if (!table->fields[f].unsaved && strcmp(table->fields[f].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void report_surplus(const tread_field_table *table, const tread_state *tree, const char *const *others,
+                           const char *where, tread_report *report) {
+    for (size_t i = 0; i < tread_state_count(tree); i++) {
+        const char *name = tread_state_name(tread_state_at(tree, i));
+        if (!is_among(others, name) && (table == NULL || !is_saved_field(table, name)))
+            tread_report_part(report, "%s: '%s' is not part of it", where, name);
+    }
+}
+
+void tread_report_surplus(const tread_state *tree, const char *const *names, const char *where, tread_report *report) {
+    report_surplus(NULL, tree, names, where, report);
+}
+
 tread_status tread_fields_from_state(const tread_field_table *table, void *options, const tread_state *tree,
-                                     const char *where, tread_report *report) {
+                                     const char *const *others, const char *where, tread_report *report) {
     size_t before = report->n_parts;
     for (size_t f = 0; f < table->n_fields; f++) {
         const tread_field *field = &table->fields[f];
@@ -317,6 +343,7 @@ tread_status tread_fields_from_state(const tread_field_table *table, void *optio
                               part == NULL ? "missing" : "of another kind", info.range);
         }
     }
+    report_surplus(table, tree, others, where, report);
     if (report->n_parts == before && tread_fields_check(table, options) != TREAD_OK)
         tread_report_part(report, "%s: %s", where, tread_last_error());
     return TREAD_OK;

@@ -43,6 +43,12 @@ static float *slot_start(char *at, int64_t n_floats, const float *x, int slot) {
     return (float *)(at + (slot_bytes(n_floats) < PAGE ? 0 : skew));
 }
 
+void tread_slot_start(const tread_optimizer_type *type, int s, const void *options, float *slot, int64_t n) {
+    const float initial = type->slots[s].initial != NULL ? (float)type->slots[s].initial(options) : 0;
+    for (int64_t i = 0; i < n; i++)
+        slot[i] = initial;
+}
+
 tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_param_group *group,
                               tread_slot_memory *ret_memory) {
     const tread_optimizer_type *type = optimizer->type;
@@ -68,19 +74,26 @@ tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_para
         if (!(memory.mask >> s & 1))
             continue;
         float *next = slot_start(at, group->n_floats, x, s);
-        double initial = type->slots[s].initial != NULL ? type->slots[s].initial(group->spare) : 0;
         if (group->memory.slots[s] != NULL)
             memcpy(next, group->memory.slots[s], (size_t)group->n_floats * sizeof(float));
-        else if (initial == 0)
-            memset(next, 0, (size_t)group->n_floats * sizeof(float));
         else
-            for (int64_t i = 0; i < group->n_floats; i++)
-                next[i] = (float)initial;
+            tread_slot_start(type, s, group->spare, next, group->n_floats);
         memory.slots[s] = next;
         at += slot_bytes(group->n_floats);
     }
     *ret_memory = memory;
     return TREAD_OK;
+}
+
+/* What no update has written yet starts at what the options now say. */
+static void start_fresh_slots(const tread_optimizer *optimizer, const tread_param_group *group) {
+    const tread_optimizer_type *type = optimizer->type;
+    for (int s = 0; s < type->n_slots; s++)
+        for (size_t i = group->first; i < group->first + group->count; i++) {
+            const tread_optimizer_item *item = &optimizer->items[i];
+            if (type->slots[s].initial != NULL && group->memory.slots[s] != NULL && (item->progress.fresh >> s & 1))
+                tread_slot_start(type, s, group->options, group->memory.slots[s] + item->offset, item->n);
+        }
 }
 
 static void swap(tread_optimizer *optimizer, tread_param_group *group) {
@@ -94,6 +107,7 @@ static void swap(tread_optimizer *optimizer, tread_param_group *group) {
     group->spare = options;
     for (size_t i = 0; (added | dropped) != 0 && i < group->count; i++)
         optimizer->items[group->first + i].progress.fresh |= added | dropped;
+    start_fresh_slots(optimizer, group);
 }
 
 tread_status tread_groups_commit(tread_optimizer *optimizer, size_t first, size_t end) {
@@ -120,6 +134,8 @@ static tread_status check_group(const tread_optimizer *optimizer, size_t group) 
 
 tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field, double *ret_value) {
     TREAD_REFUSE_NULL("optimizer get", optimizer);
+    TREAD_REFUSE_NULL("optimizer get", field);
+    TREAD_REFUSE_NULL("optimizer get", ret_value);
     TREAD_TRY(check_group(optimizer, group));
     return tread_fields_get(&optimizer->type->table, optimizer->groups[group].options, field, ret_value);
 }
@@ -127,6 +143,8 @@ tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group,
 tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field, char *ret_text,
                                       size_t size) {
     TREAD_REFUSE_NULL("optimizer get text", optimizer);
+    TREAD_REFUSE_NULL("optimizer get text", field);
+    TREAD_REFUSE_NULL("optimizer get text", ret_text);
     TREAD_TRY(check_group(optimizer, group));
     const tread_field *found = tread_fields_find(&optimizer->type->table, field);
     if (found == NULL)
@@ -159,8 +177,8 @@ typedef struct assignment {
 static tread_status assign(const tread_optimizer *optimizer, const tread_param_group *group, const assignment *a) {
     const tread_field_table *table = &optimizer->type->table;
     memcpy(group->spare, group->options, table->size);
-    char name[64];
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(a->field, "["), a->field);
+    char name[64]; /* of a number it may be one of several; text is of all */
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(a->field, a->text == NULL ? "[" : ""), a->field);
     const tread_field *field = tread_fields_find(table, name);
     if (field == NULL)
         return TREAD_ERROR_ARGUMENT;
@@ -192,10 +210,13 @@ static tread_status set(tread_optimizer *optimizer, size_t group, const assignme
 
 tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value) {
     TREAD_REFUSE_NULL("optimizer set", optimizer);
+    TREAD_REFUSE_NULL("optimizer set", field);
     return set(optimizer, group, &(assignment){field, value, NULL});
 }
 
 tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size_t group, const char *field, const char *text) {
     TREAD_REFUSE_NULL("optimizer set text", optimizer);
+    TREAD_REFUSE_NULL("optimizer set text", field);
+    TREAD_REFUSE_NULL("optimizer set text", text);
     return set(optimizer, group, &(assignment){field, 0, text});
 }

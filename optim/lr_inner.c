@@ -70,6 +70,22 @@ void tread_inner_take(const tread_field_table *table, void *options) {
         }
 }
 
+void tread_inner_exchange(const tread_field_table *table, void *a, void *b) {
+    for (size_t f = 0; f < table->n_fields; f++)
+        for (size_t i = 0; i < tread_inner_count(&table->fields[f], a); i++) {
+            tread_lr_scheduler **of_a = &places(&table->fields[f], a)[i], **of_b = &places(&table->fields[f], b)[i];
+            tread_lr_scheduler *from_a = *of_a, *from_b = *of_b;
+            tread_inner_exchange(&from_a->type->table, from_a->options, from_b->options);
+            void *options = from_a->options;
+            from_a->options = from_b->options;
+            from_b->options = options;
+            from_a->owner = b;
+            from_b->owner = a;
+            *of_a = from_b;
+            *of_b = from_a;
+        }
+}
+
 /* ---- Checks ---- */
 
 static int depth_of(const tread_field_table *table, const void *options) {
@@ -277,13 +293,14 @@ static tread_status scheduler_from_state(tread_lr_scheduler *scheduler, const tr
                                          tread_report *report) {
     const char *algorithm, *own = scheduler->type->table.name;
     const tread_state *options;
+    tread_report_surplus(tree, (const char *[]){"algorithm", "options", NULL}, where, report);
     if (tread_state_get_string(tree, "algorithm", &algorithm) != TREAD_OK ||
         tread_state_get(tree, "options", TREAD_STATE_TREE, &options) != TREAD_OK)
         tread_report_part(report, "%s: %s", where, tread_last_error());
     else if (strcmp(algorithm, own) != 0)
         tread_report_part(report, "%s: is of %s, not %s", where, algorithm, own);
     else
-        return tread_fields_from_state(&scheduler->type->table, scheduler->options, options, where, report);
+        return tread_fields_from_state(&scheduler->type->table, scheduler->options, options, NULL, where, report);
     return TREAD_OK;
 }
 

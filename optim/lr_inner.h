@@ -26,6 +26,9 @@ void tread_inner_free(const tread_field *field, void *options);
 /* options: a byte copy with lists of its own. Its schedulers become copies that it owns; on failure those that were not
  * copied are NULL. TREAD_ERROR_MEMORY. */
 tread_status tread_inner_copy(const tread_field *field, void *options);
+/* Of two options with the same schedulers in them: their handles change places, what they hold stays where it is. So
+ * the handles that a caller knows go on living in options that replace those which took them over. */
+void tread_inner_exchange(const tread_field_table *table, void *a, void *b);
 
 /* "[name:fields]/[name:fields]" */
 void tread_inner_text(const tread_field *field, const void *options, tread_report *ret_text);

@@ -255,7 +255,8 @@ int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler) {
 double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t at) {
     if (scheduler == NULL)
         return NAN;
-    return scheduler->type->lr != NULL && at >= 0 ? scheduler->type->lr(scheduler->options, base_lr, at, 0) : NAN;
+    bool is_step = at >= 0 && at <= (int64_t)TREAD_LARGEST_INTEGER;
+    return scheduler->type->lr != NULL && is_step ? scheduler->type->lr(scheduler->options, base_lr, at, 0) : NAN;
 }
 
 const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler) {

@@ -101,7 +101,7 @@ static tread_status read_fields(const tread_field_table *table, void *fields, co
                                 tread_report *report) {
     const tread_state *tree;
     if (tread_state_get(root, name, TREAD_STATE_TREE, &tree) == TREAD_OK)
-        return tread_fields_from_state(table, fields, tree, name, report);
+        return tread_fields_from_state(table, fields, tree, NULL, name, report);
     tread_report_part(report, "%s", tread_last_error());
     return TREAD_OK;
 }
@@ -125,10 +125,14 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
         tread_report_part(report, "last_step = %lld is %s", (long long)in->last_step,
                           in->last_step < 0 ? "negative" : "more than 2^53");
     read_lrs(root, "last_lr", n, in->lrs, report);
+    const char *const own = type->lr_on_metric != NULL ? "memory" : "base_lrs";
+    tread_report_surplus(root, (const char *[]){"algorithm", "last_step", "options", "last_lr", own, NULL},
+                         type->table.name, report);
     TREAD_TRY(read_fields(&type->table, in->options, root, "options", report));
     if (type->lr_on_metric != NULL)
-        return read_fields(type->memory, in->memory, root, "memory", report);
-    read_lrs(root, "base_lrs", n, in->bases, report);
+        TREAD_TRY(read_fields(type->memory, in->memory, root, "memory", report));
+    else
+        read_lrs(root, "base_lrs", n, in->bases, report);
     if (report->n_parts == 0 && tread_inner_fit_groups(&type->table, in->options, n, TREAD_ERROR_FORMAT) != TREAD_OK)
         tread_report_part(report, "%s", tread_last_error());
     if (tread_inner_cycles_momentum(&type->table, in->options) &&
@@ -185,6 +189,7 @@ tread_status tread_lr_scheduler_load_state_dict(tread_lr_scheduler *scheduler, c
     tread_status status = load(scheduler, state, &in);
     if (status == TREAD_OK) {
         void *options = scheduler->options, *memory = scheduler->memory;
+        tread_inner_exchange(&scheduler->type->table, options, in.options);
         scheduler->options = in.options;
         scheduler->memory = in.memory;
         in.options = options;

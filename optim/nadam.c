@@ -61,7 +61,7 @@ const tread_optimizer_type tread_nadam_type = {
     .doc = "Adam with Nesterov's momentum",
     .slots = {{.name = "exp_avg"}, {.name = "exp_avg_sq"}},
     .n_slots = 2,
-    .scalars = {{.name = "mu_product", .initial = 1}},
+    .scalars = {{.name = "mu_product", .initial = 1, .most = 1}},
     .n_scalars = 1,
     .factors_size = sizeof(factors),
     .prepare = prepare,

@@ -46,12 +46,13 @@ static double momentum(const void *options, int64_t step) {
 
 static tread_status check(const void *options) {
     const tread_one_cycle_lr_options *o = options;
+    char number[TREAD_NUMBER_TEXT];
     if (o->three_phase && o->pct_start > 0.5)
         return tread_fail(
             TREAD_ERROR_ARGUMENT,
             "one_cycle_lr: three_phase = true needs pct_start <= 0.5, to come down as long as it went up; "
-            "pct_start = %g",
-            o->pct_start);
+            "pct_start = %s",
+            tread_number_text(number, o->pct_start));
     return TREAD_OK;
 }
 

@@ -1,5 +1,6 @@
 #include "optim/optimizer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/status.h"
+#include "optim/split.h"
 
 #define LINE_FLOATS ((int64_t)(TREAD_ALIGNMENT / sizeof(float)))
 
@@ -44,14 +46,27 @@ static int by_address(const void *a, const void *b) {
     return x < y ? -1 : x > y;
 }
 
+/* The places of the list and the group that have a parameter: "0 of 4, 3 of 4", "0 of 1, group 2". */
+static void list_places(const tread_optimizer *optimizer, tread_parameter_list params, const tread_parameter *parameter,
+                        tread_report *ret_places) {
+    char place[64];
+    for (size_t i = 0; i < params.count; i++)
+        if (params.items[i] == parameter) {
+            snprintf(place, sizeof place, "%zu of %zu", i, params.count);
+            tread_report_item(ret_places, place);
+        }
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        for (size_t i = 0; i < optimizer->groups[g].count; i++)
+            if (optimizer->groups[g].params[i] == parameter) {
+                snprintf(place, sizeof place, "group %zu", g);
+                tread_report_item(ret_places, place);
+            }
+}
+
 /* Not empty, none NULL, none twice, here or in another group. */
 static tread_status check_params(const tread_optimizer *optimizer, tread_parameter_list params) {
     const char *name = optimizer->type->table.name;
-    if (params.count == 0 || params.items == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the list of parameters is empty", name);
-    for (size_t i = 0; i < params.count; i++)
-        if (params.items[i] == NULL)
-            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter %zu of %zu is NULL", name, i, params.count);
+    TREAD_TRY(tread_list_check(name, params));
     size_t n = optimizer->n_items + params.count;
     tread_parameter **all = tread_alloc(n * sizeof *all, "a list of parameters");
     if (all == NULL)
@@ -68,8 +83,10 @@ static tread_status check_params(const tread_optimizer *optimizer, tread_paramet
     if (twice == NULL)
         return TREAD_OK;
     const char *parameter = tread_parameter_name(twice);
-    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter '%s' is there twice", name,
-                      parameter != NULL ? parameter : "(no name)");
+    tread_report places = {.length = 0};
+    list_places(optimizer, params, twice, &places);
+    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter '%s' is there twice: %s", name,
+                      parameter != NULL ? parameter : "(no name)", places.text);
 }
 
 /* Items of the new group, without their workspaces. */

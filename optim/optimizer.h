@@ -73,6 +73,8 @@ void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *gro
 #define TREAD_ITEM_NAME 32
 const char *tread_item_name(const tread_optimizer *optimizer, size_t item, char *buffer);
 
+/* Fills n floats of slot s with what it starts at. */
+void tread_slot_start(const tread_optimizer_type *type, int s, const void *options, float *slot, int64_t n);
 /* Slot memory that group->spare needs: the old where it fits (no allocation), else new with the kept slots copied and
  * new ones at their start. */
 tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_param_group *group,

@@ -23,13 +23,29 @@ void tread_report_add(tread_report *report, const char *format, ...) {
     va_end(arguments);
 }
 
+#define ROOM_FOR_COUNT 32 /* "; and 18446744073709551615 more" */
+
 void tread_report_part(tread_report *report, const char *format, ...) {
-    if (report->n_parts++ > 0)
+    const size_t before = report->length;
+    if (report->n_parts++ > 0 && report->n_left == 0)
         tread_report_add(report, "; ");
-    va_list arguments;
-    va_start(arguments, format);
-    add(report, format, arguments);
-    va_end(arguments);
+    if (report->n_left == 0) {
+        va_list arguments;
+        va_start(arguments, format);
+        add(report, format, arguments);
+        va_end(arguments);
+    }
+    if (report->n_left == 0 && report->length < sizeof report->text - ROOM_FOR_COUNT)
+        return;
+    if (report->n_parts == 1) { /* cut rather than left out */
+        report->length = sizeof report->text - ROOM_FOR_COUNT - 1;
+        report->text[report->length] = '\0';
+        return;
+    }
+    if (report->n_left++ == 0)
+        report->end = before;
+    report->length = report->end;
+    tread_report_add(report, "%sand %zu more", report->length > 0 ? "; " : "", report->n_left);
 }
 
 void tread_report_item(tread_report *report, const char *item) {

@@ -9,12 +9,15 @@
 typedef struct tread_report {
     char text[3800]; /* what no longer fits is cut: a sentence holds 4095 bytes */
     size_t length;
-    size_t n_parts; /* parts added by tread_report_part, cut ones too */
+    size_t n_parts; /* parts added by tread_report_part, those too for which there was no room */
+    size_t n_left;  /* of these */
+    size_t end;     /* of the parts before them */
 } tread_report;
 
 /* Begin with tread_report r = {.length = 0}; */
 void tread_report_add(tread_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same with "; " before it, except at the start. */
+/* The same with "; " before it, except at the start; the first that does not fit whole, and all after it, are left out,
+ * and the text ends in how many they are: "; and 12 more". */
 void tread_report_part(tread_report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "a, b, c" */
 void tread_report_item(tread_report *report, const char *item);

@@ -125,11 +125,13 @@ static bool is_fresh(const tread_state *tree, const char *slot) {
     return false;
 }
 
-static void check_slot(const tread_optimizer_item *item, const tread_state *tree, const char *slot, const char *where,
-                       tread_report *report) {
+/* One that starts as the parameter has been written since the first update. */
+static void check_slot(const tread_optimizer_item *item, const tread_state *tree, const tread_slot *type,
+                       const char *where, tread_report *report) {
     const tread_tensor *saved, *x = &item->parameter->tensor;
+    const char *slot = type->name;
     char is[TREAD_SHAPE_TEXT], should[TREAD_SHAPE_TEXT];
-    if (is_fresh(tree, slot))
+    if (is_fresh(tree, slot) && !type->starts_as_parameter)
         return;
     if (tread_state_get_tensor(tree, slot, &saved) != TREAD_OK)
         tread_report_part(report, "%s: %s", where, tread_last_error());
@@ -155,6 +157,17 @@ static void check_surplus(const tread_optimizer_type *type, const void *options,
     }
 }
 
+static void check_scalar(const tread_scalar *scalar, const tread_state *tree, const char *where, tread_report *report) {
+    const double most = scalar->most > 0 ? scalar->most : INFINITY;
+    char text[TREAD_NUMBER_TEXT], high[TREAD_NUMBER_TEXT];
+    double number;
+    if (tread_state_get_real(tree, scalar->name, &number) != TREAD_OK)
+        tread_report_part(report, "%s: %s", where, tread_last_error());
+    else if (!(number >= 0 && number <= most))
+        tread_report_part(report, "%s: %s = %s is outside [0, %s%c", where, scalar->name,
+                          tread_number_text(text, number), tread_number_text(high, most), isinf(most) ? ')' : ']');
+}
+
 static void check_item(const tread_optimizer *optimizer, const tread_param_group *group, size_t i,
                        const tread_state *states, tread_report *report) {
     const tread_optimizer_type *type = optimizer->type;
@@ -162,21 +175,20 @@ static void check_item(const tread_optimizer *optimizer, const tread_param_group
     const char *name = tread_item_name(optimizer, i, buffer);
     const tread_state *tree = find_near(states, i, name);
     int64_t step = 0;
-    double number;
     if (tree == NULL || tread_state_kind_of(tree) != TREAD_STATE_TREE) {
         tread_report_part(report, "%s: there is no state", name);
         return;
     }
     if (tread_state_get_integer(tree, "step", &step) != TREAD_OK)
         tread_report_part(report, "%s: %s", name, tread_last_error());
-    else if (step < 0)
-        tread_report_part(report, "%s: step = %lld is negative", name, (long long)step);
+    else if (step < 0 || step > (int64_t)TREAD_LARGEST_INTEGER)
+        tread_report_part(report, "%s: step = %lld is %s", name, (long long)step,
+                          step < 0 ? "negative" : "more than 2^53");
     for (int s = 0; s < type->n_scalars; s++)
-        if (tread_state_get_real(tree, type->scalars[s].name, &number) != TREAD_OK)
-            tread_report_part(report, "%s: %s", name, tread_last_error());
+        check_scalar(&type->scalars[s], tree, name, report);
     for (int s = 0; s < type->n_slots && step > 0; s++)
         if (has_slot(type, s, group->spare))
-            check_slot(&optimizer->items[i], tree, type->slots[s].name, name, report);
+            check_slot(&optimizer->items[i], tree, &type->slots[s], name, report);
     check_surplus(type, group->spare, tree, step > 0, name, report);
 }
 
@@ -204,7 +216,8 @@ static tread_status check_group(const tread_optimizer *optimizer, size_t g, cons
         return TREAD_OK;
     }
     memcpy(group->spare, group->options, table->size);
-    TREAD_TRY(tread_fields_from_state(table, group->spare, tree, where, report));
+    static const char *const others[] = {"initial_lr", "params", NULL};
+    TREAD_TRY(tread_fields_from_state(table, group->spare, tree, others, where, report));
     for (size_t f = 0; f < table->n_fields; f++) {
         const tread_field *field = &table->fields[f];
         tread_report is = {.length = 0}, should = {.length = 0};
@@ -234,9 +247,13 @@ static tread_status check_all(tread_optimizer *optimizer, const tread_state *roo
         tread_report_part(report, "it is of %s", algorithm);
         return TREAD_OK;
     }
-    int64_t training;
+    static const char *const parts[] = {"algorithm", "state", "param_groups", "training", "solver", NULL};
+    tread_report_surplus(root, parts, own, report);
+    int64_t training = 0;
     if (optimizer->type->set_training != NULL && tread_state_get_integer(root, "training", &training) != TREAD_OK)
         tread_report_part(report, "%s", tread_last_error());
+    else if (training != 0 && training != 1)
+        tread_report_part(report, "training = %lld is not 0 or 1", (long long)training);
     const tread_state *groups = part(root, "param_groups", TREAD_STATE_LIST, own, report);
     const tread_state *states = part(root, "state", TREAD_STATE_TREE, own, report);
     if (groups == NULL || states == NULL)
@@ -285,9 +302,7 @@ static void take_item(tread_optimizer *optimizer, const tread_param_group *group
             continue;
         }
         item->progress.fresh |= 1u << s;
-        double initial = type->slots[s].initial != NULL ? type->slots[s].initial(group->options) : 0;
-        for (int64_t e = 0; e < item->n; e++)
-            slot[e] = (float)initial;
+        tread_slot_start(type, s, group->options, slot, item->n);
     }
 }
 

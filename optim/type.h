@@ -29,6 +29,7 @@ typedef struct tread_slot {
 typedef struct tread_scalar {
     const char *name;
     double initial;
+    double most; /* a saved one is in [0, most]; 0: in [0, inf) */
 } tread_scalar;
 
 /* For prepare(): where one parameter stands. */

@@ -26,6 +26,8 @@ static const run runs[] = {
     {"relu muon", TREAD_ACTIVATION_RELU, 0, true, "muon:lr=0.02", "cosine_decay_lr:decay_steps=15"},
     {"gelu free adamw", TREAD_ACTIVATION_GELU, 0, false, "schedule_free_adamw:r=0.3", "step_lr:step_size=5"},
     {"relu free sgd", TREAD_ACTIVATION_RELU, 0, false, "schedule_free_sgd:lr=0.1", "step_lr:step_size=5"},
+    {"tanh lbfgs", TREAD_ACTIVATION_TANH, 0.1, false, "lbfgs:line_search=strong_wolfe,max_iter=4",
+     "cosine_decay_lr:decay_steps=15"},
 };
 
 static uint8_t images[SAMPLES * FEATURES];

@@ -43,16 +43,18 @@ TREAD_API bool tread_lr_scheduler_needs_metric(const tread_lr_scheduler *schedul
 /* The lr that the last step wrote to a group; NAN if there is no such group. */
 TREAD_API double tread_lr_scheduler_get_last_lr(const tread_lr_scheduler *scheduler, size_t group);
 TREAD_API int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler);
-/* The pure function itself, for group 0; NAN for a schedule that follows a metric. */
+/* The pure function itself, for group 0; NAN for a schedule that follows a metric, and where step is not in
+ * [0, 2^53]. */
 TREAD_API double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t step);
 TREAD_API const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler); /* "step_lr"; static */
 
 /* Algorithm, options, base lrs, last_step and the last lr of every group; of one on a metric its memory instead of base
- * lrs, and the lrs as they are now. A copy, which the caller destroys. NULL: TREAD_ERROR_MEMORY, TREAD_ERROR_CALLBACK
- * (a function's save failed). */
+ * lrs, and the lrs as they are now. A copy, which the caller destroys. NULL: TREAD_ERROR_STATE (the optimizer is gone,
+ * or the schedule is part of another), TREAD_ERROR_MEMORY, TREAD_ERROR_CALLBACK (a function's save failed). */
 TREAD_API tread_state *tread_lr_scheduler_state_dict(const tread_lr_scheduler *scheduler);
 /* Replaces all of these and puts the groups' lr right at once. TREAD_ERROR_FORMAT (another algorithm, another number of
- * groups, a value out of range), TREAD_ERROR_MEMORY, or what a function's load returned: nothing has changed. */
+ * groups, a value out of range or unknown), TREAD_ERROR_STATE as above, TREAD_ERROR_MEMORY, or what a function's load
+ * returned: nothing has changed. */
 TREAD_API tread_status tread_lr_scheduler_load_state_dict(tread_lr_scheduler *scheduler, const tread_state *state);
 
 /* ---- What there is, for help texts ---- */

@@ -130,8 +130,8 @@ TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
                                                     const tread_cosine_decay_lr_options *options);
 
 /* SGDR with its restarts (torch's has no decay_rate and no restart_limit): cycle i has T_0 T_mult^i steps and the peak
- * b decay_rate^i; within it, j steps in and T long, eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2 After
- * restart_limit cycles (0: never) lr stays at eta_min. */
+ * b decay_rate^i; within it, j steps in and T long, eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2.
+ * After restart_limit cycles (0: never) lr stays at eta_min. */
 typedef struct tread_cosine_annealing_warm_restarts_options {
     size_t size;           /* sizeof, set by tread_cosine_annealing_warm_restarts_defaults() */
     int64_t T_0;           /* required, >= 1 */

@@ -96,7 +96,7 @@ TREAD_API tread_parameter_list tread_optimizer_group_params(const tread_optimize
 TREAD_API tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field,
                                            double *ret_value);
 TREAD_API tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value);
-/* The same as text: "0.9/0.99", "true", "pytorch". get writes at most size bytes with the end mark
+/* The same as text, a whole field: "0.9/0.99", "true", "pytorch". get writes at most size bytes with the end mark
  * (TREAD_ERROR_ARGUMENT if that is too few). */
 TREAD_API tread_status tread_optimizer_get_text(const tread_optimizer *optimizer, size_t group, const char *field,
                                                 char *ret_text, size_t size);
@@ -180,7 +180,8 @@ TREAD_API tread_status tread_clip_grad_value(const tread_context *context, tread
 /* A copy, which the caller destroys. NULL: TREAD_ERROR_ARGUMENT (two parameters of one name), TREAD_ERROR_MEMORY. */
 TREAD_API tread_state *tread_optimizer_state_dict(const tread_optimizer *optimizer);
 /* Takes a copy of it. Everything is checked first: algorithm, conventions, groups, names, shapes, types, values. On
- * failure nothing has changed and the sentence lists every difference. TREAD_ERROR_FORMAT, TREAD_ERROR_MEMORY. */
+ * failure nothing has changed and the sentence lists every difference, or as many as it has room for and how many more
+ * there are. TREAD_ERROR_FORMAT, TREAD_ERROR_MEMORY, TREAD_ERROR_STATE (while a step of lbfgs is under way). */
 TREAD_API tread_status tread_optimizer_load_state_dict(tread_optimizer *optimizer, const tread_state *state);
 
 /* ---- What there is, for help texts ---- */

@@ -116,7 +116,7 @@ START_TEST(states_hold_every_kind) {
     ck_assert_ok(tread_fields_parse(&table, o, "milestones=30/80,steps=5,floors=0.5/0.25/0,flag=true,pair=0.1/0.2"));
     tread_state *state = tread_state_create();
     ck_assert_ok(tread_fields_to_state(&table, o, state));
-    ck_assert_ok(tread_fields_from_state(&table, back, state, "here", &report));
+    ck_assert_ok(tread_fields_from_state(&table, back, state, NULL, "here", &report));
     ck_assert_uint_eq(report.n_parts, 0);
     ck_assert_int_eq(back->milestones[1], 80);
     ck_assert_double_eq(back->floors[1], 0.25);
@@ -129,7 +129,7 @@ START_TEST(states_hold_every_kind) {
     ck_assert_ok(tread_state_add_real(tread_state_add_list(state, "floors"), NULL, -1));
     ck_assert_ok(tread_state_add_integer(state, "steps", 1));
     ck_assert_ok(tread_state_add_real(tread_state_add_list(state, "pair"), NULL, 0.5));
-    ck_assert_ok(tread_fields_from_state(&table, back, state, "here", &report));
+    ck_assert_ok(tread_fields_from_state(&table, back, state, NULL, "here", &report));
     ck_assert_str_eq(report.text,
                      "here: milestones is of another kind, and should be in [1, inf); here: pair is of another "
                      "kind, and should be in [0, 1); here: flag is missing, and should be in true or false");

@@ -196,6 +196,7 @@ START_TEST(bad_specs_name_the_path_and_change_nothing) {
         {"warmup_lr:scheduler=[cyclic_lr:max_lr=1/2/3]",
          "warmup_lr: scheduler: cyclic_lr: max_lr has 3 entries for 2 groups; give one, or one a group"},
         {"one_cycle_lr:total_steps=9,three_phase=true,pct_start=0.6", "three_phase = true needs pct_start <= 0.5"},
+        {"one_cycle_lr:total_steps=9,three_phase=true,pct_start=0.50000001", "pct_start = 0.50000001"},
         {"warmup_lr:last_step=3", "no initial_lr"},
         {"chained_scheduler:schedulers=[exponential_lr:gamma=1e300]/[exponential_lr:gamma=1e300],last_step=-2",
          "last_step = -2 is outside"},

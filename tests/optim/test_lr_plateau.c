@@ -267,6 +267,9 @@ START_TEST(it_bears_no_company_and_misfits) {
     ck_assert(isnan(optimizer->groups[2].initial_lr)); /* no base for whoever comes after */
     ck_assert_fails(tread_lr_scheduler_step_metric(scheduler, 1), TREAD_ERROR_STATE, "2 entries for 3 groups");
     ck_assert_int_eq(tread_lr_scheduler_last_step(scheduler), 0);
+    tread_state *state = tread_lr_scheduler_state_dict(scheduler); /* its list does not fit, and so it does not load */
+    ck_assert_fails(tread_lr_scheduler_load_state_dict(scheduler, state), TREAD_ERROR_FORMAT, "2 entries for 3 groups");
+    tread_state_destroy(state);
     tread_lr_scheduler_destroy(scheduler);
     scheduler = tread_lr_scheduler_from_spec(optimizer, "step_lr:step_size=1");
     ck_assert_ptr_null(tread_reduce_lr_on_plateau(optimizer, NULL));

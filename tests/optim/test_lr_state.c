@@ -109,6 +109,34 @@ START_TEST(loading_replaces_inner_options) {
 }
 END_TEST
 
+/* Loading replaces options, not the handles that the caller has: those stay what the header says of inner ones. */
+START_TEST(handles_outlive_loading) {
+    params p;
+    tread_optimizer *optimizer = make_optimizer(&p, 0.5, 2);
+    tread_lr_scheduler *inner = make(optimizer, "step_lr:step_size=3"), *middle, *outer;
+    tread_warmup_lr_options w = tread_warmup_lr_defaults();
+    w.scheduler = inner;
+    middle = tread_warmup_lr(optimizer, &w);
+    tread_chained_scheduler_options c = tread_chained_scheduler_defaults();
+    c.schedulers = &middle;
+    c.n_schedulers = 1;
+    outer = tread_chained_scheduler(optimizer, &c);
+    tread_state *state = tread_lr_scheduler_state_dict(outer);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_ok(tread_lr_scheduler_load_state_dict(outer, state));
+        ck_assert_fails(tread_lr_scheduler_step(inner), TREAD_ERROR_STATE, "step_lr: it is part of another scheduler");
+        ck_assert_fails(tread_lr_scheduler_step(middle), TREAD_ERROR_STATE, "warmup_lr: it is part of another");
+        tread_lr_scheduler_destroy(inner); /* nothing happens */
+        tread_lr_scheduler_destroy(middle);
+        ck_assert_double_eq(tread_lr_scheduler_get_lr(outer, 0.5, 6), 0.5 * (0.1 * 0.1));
+    }
+    tread_state_destroy(state);
+    tread_lr_scheduler_destroy(outer);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
 /* ---- States that do not fit ---- */
 
 START_TEST(states_of_other_composites_are_refused) {
@@ -160,6 +188,7 @@ enum fault {
     VALUE_MISSING,
     SCHEDULER_A_LIST,
     FAR,
+    SURPLUS,
     FAULTS
 };
 
@@ -182,8 +211,14 @@ static tread_state *state_with(enum fault fault) {
                                       : tread_state_add_tree(options, "scheduler");
     if (fault == SCHEDULER_A_LIST)
         return root;
-    ck_assert_ok(tread_state_add_integer(inner, "spare", 0));
-    if (fault != NO_ALGORITHM)
+    if (fault == SURPLUS) {
+        ck_assert_ok(tread_state_add_integer(root, "first", 0));
+        ck_assert_ok(tread_state_add_integer(options, "last_step", 0)); /* a field, but none that is saved */
+        ck_assert_ok(tread_state_add_integer(inner, "third", 0));
+    }
+    if (fault == NO_ALGORITHM)
+        ck_assert_ok(tread_state_add_integer(inner, "spare", 0)); /* not empty: that is no scheduler */
+    else
         ck_assert_ok(tread_state_add_string(inner, "algorithm", "linear_lr"));
     if (fault == NO_OPTIONS)
         return root;
@@ -207,6 +242,8 @@ START_TEST(damaged_states_are_refused) {
         [VALUE_OUT_OF_RANGE] = "options: scheduler: linear_lr: end_factor = -1 is outside [0, inf)",
         [VALUE_MISSING] = "options: scheduler: end_factor is missing, and should be in [0, inf)",
         [SCHEDULER_A_LIST] = "options: scheduler is of another kind",
+        [SURPLUS] = "3 differences: warmup_lr: 'first' is not part of it; options: scheduler: 'third' is not part of "
+                    "it; options: 'last_step' is not part of it",
         [FAR] = "last_step = 9223372036854775807 is more than 2^53",
     };
     params p;
@@ -270,4 +307,5 @@ START_TEST(failing_allocations_change_nothing) {
 END_TEST
 
 TEST_MAIN("lr_state", every_scheduler_resumes_at_any_step_in_any_order, loading_replaces_inner_options,
-          states_of_other_composites_are_refused, damaged_states_are_refused, failing_allocations_change_nothing)
+          handles_outlive_loading, states_of_other_composites_are_refused, damaged_states_are_refused,
+          failing_allocations_change_nothing)

@@ -166,16 +166,23 @@ START_TEST(steps_may_be_far) {
         tread_lr_scheduler *scheduler = make(optimizer, r->spec);
         double lr = tread_lr_scheduler_get_lr(scheduler, 1, far);
         ck_assert_msg(lr >= 0, "%s: %g", r->spec, lr); /* gamma 1.001 has become infinite */
+        ck_assert(isnan(tread_lr_scheduler_get_lr(scheduler, 1, far + 1)));
+        ck_assert(isnan(tread_lr_scheduler_get_lr(scheduler, 1, INT64_MAX)));
         tread_lr_scheduler_destroy(scheduler);
     }
     tread_step_lr_options o = tread_step_lr_defaults();
+    tread_lr_scheduler_destroy(make(optimizer, "step_lr:step_size=9007199254740992"));
+    ck_assert_ptr_null(tread_lr_scheduler_from_spec(optimizer, "step_lr:step_size=9007199254740994"));
+    ck_assert_str_eq(tread_last_error(), "step_lr: step_size = 9007199254740994 is more than 2^53");
+    ck_assert_ptr_null(tread_lr_scheduler_from_spec(optimizer, "multi_step_lr:milestones=1/1e18"));
+    ck_assert_str_eq(tread_last_error(), "multi_step_lr: milestones[1] = 1000000000000000000 is more than 2^53");
     o.step_size = far + 2;
     ck_assert_ptr_null(tread_step_lr(optimizer, &o));
-    ck_assert_str_eq(tread_last_error(), "step_lr: step_size is more than 2^53");
+    ck_assert_str_eq(tread_last_error(), "step_lr: step_size = 9007199254740994 is more than 2^53");
     o.step_size = far;
     o.last_step = INT64_MAX;
     ck_assert_ptr_null(tread_step_lr(optimizer, &o));
-    ck_assert_str_eq(tread_last_error(), "step_lr: last_step is more than 2^53");
+    ck_assert_str_eq(tread_last_error(), "step_lr: last_step = 9223372036854775808 is more than 2^53");
     tread_optimizer_destroy(optimizer);
     params_destroy(&p);
 }

@@ -21,12 +21,12 @@ START_TEST(lists_are_checked) {
         ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){with_null, 2}, name),
                             "parameter 1 of 2 is NULL");
         ck_assert_null_with(tread_optimizer_from_spec(NULL, (tread_parameter_list){twice, 3}, name),
-                            "'p0' is there twice");
+                            "parameter 'p0' is there twice: 0 of 3, 2 of 3");
         ck_assert_uint_eq(tread_memory_live_blocks(), live);
         tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 2), name);
         ck_assert_msg(optimizer != NULL, "%s", tread_last_error());
         ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 2), NULL), TREAD_ERROR_ARGUMENT,
-                        "'p1' is there twice");
+                        "parameter 'p1' is there twice: 0 of 2, group 0");
         ck_assert_fails(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 0), NULL), TREAD_ERROR_ARGUMENT,
                         "is empty");
         ck_assert_uint_eq(tread_optimizer_group_count(optimizer), 1);
@@ -139,6 +139,17 @@ START_TEST(spec_strings_are_read_strictly) {
     ck_assert_ok(tread_optimizer_get(optimizer, 0, "betas[1]", &value));
     ck_assert_double_eq(value, 0.25);
     ck_assert_fails(tread_optimizer_get_text(optimizer, 0, "betas", text, 8), TREAD_ERROR_ARGUMENT, "8 bytes");
+    ck_assert_fails(tread_optimizer_get(optimizer, 0, NULL, &value), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_get(optimizer, 0, "lr", NULL), TREAD_ERROR_ARGUMENT, "the ret_value is NULL");
+    ck_assert_fails(tread_optimizer_set(optimizer, 0, NULL, 1), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_get_text(optimizer, 0, NULL, text, 8), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_get_text(optimizer, 0, "lr", NULL, 8), TREAD_ERROR_ARGUMENT, "ret_text is NULL");
+    ck_assert_fails(tread_optimizer_set_text(optimizer, 0, NULL, "1"), TREAD_ERROR_ARGUMENT, "the field is NULL");
+    ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "lr", NULL), TREAD_ERROR_ARGUMENT, "the text is NULL");
+    ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "betas[1]", "0.5/0.5"), TREAD_ERROR_ARGUMENT,
+                    "adam: there is no field 'betas[1]'");
+    ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "lr[no", "1"), TREAD_ERROR_ARGUMENT,
+                    "adam: there is no field 'lr[no'");
     ck_assert_fails(tread_optimizer_set_text(optimizer, 0, "betas", "0.5/7"), TREAD_ERROR_ARGUMENT,
                     "betas[1] = 7 is outside");
     ck_assert_fails(tread_optimizer_get(optimizer, 0, "betas", &value), TREAD_ERROR_ARGUMENT, "[0] to [1]");
@@ -228,6 +239,41 @@ START_TEST(setters_make_and_drop_state) {
     tread_optimizer_destroy(y);
     params_destroy(&a);
     params_destroy(&b);
+}
+END_TEST
+
+/* What a slot starts at may be set as long as no update has written it, and what a state dict says is then so. */
+START_TEST(setters_reach_slots_that_have_not_begun) {
+    params a = params_make(3, sizes), b = params_make(3, sizes), c = params_make(3, sizes);
+    tread_optimizer *set = tread_optimizer_from_spec(NULL, params_list(&a), "adagrad");
+    tread_optimizer *loaded = tread_optimizer_from_spec(NULL, params_list(&b), "adagrad");
+    tread_optimizer *made = tread_optimizer_from_spec(NULL, params_list(&c), "adagrad:initial_accumulator_value=0.5");
+    params_set_grads(&a, 0, 1u << 1); /* p1 has none yet */
+    params_set_grads(&c, 0, 1u << 1);
+    ck_assert_ok(tread_optimizer_set(set, 0, "initial_accumulator_value", 0.5));
+    ck_assert_ok(tread_optimizer_step(set, NULL));
+    ck_assert_ok(tread_optimizer_step(made, NULL));
+    ck_assert(params_equal(&a, &c));
+    for (int s = 0; s < 2; s++) /* p0 and p2 go on from what they have */
+        ck_assert_ok(tread_optimizer_set(s == 0 ? set : made, 0, "initial_accumulator_value", 2));
+    tread_state *state = tread_optimizer_state_dict(set);
+    ck_assert_ok(tread_optimizer_load_state_dict(loaded, state));
+    memcpy(param_data(&b, 0), param_data(&a, 0), tread_tensor_bytes(&a.items[0]->tensor));
+    memcpy(param_data(&b, 2), param_data(&a, 2), tread_tensor_bytes(&a.items[2]->tensor));
+    params_set_grads(&a, 1, 0);
+    params_set_grads(&b, 1, 0);
+    ck_assert_ok(tread_optimizer_step(set, NULL));
+    ck_assert_ok(tread_optimizer_step(loaded, NULL));
+    ck_assert(params_equal(&a, &b));
+    ck_assert_float_eq(set->groups[0].memory.slots[0][set->items[1].offset],
+                       2 + param_grad(1, 0, 1) * param_grad(1, 0, 1));
+    tread_state_destroy(state);
+    tread_optimizer_destroy(set);
+    tread_optimizer_destroy(loaded);
+    tread_optimizer_destroy(made);
+    params_destroy(&a);
+    params_destroy(&b);
+    params_destroy(&c);
 }
 END_TEST
 
@@ -389,5 +435,6 @@ START_TEST(the_view_has_a_schedulers_base_lr) {
 END_TEST
 
 TEST_MAIN("optimizer", lists_are_checked, bad_options_make_nothing, spec_strings_are_read_strictly,
-          defaults_and_help_agree, setters_make_and_drop_state, failing_allocations_leave_nothing_behind,
-          the_view_has_groups_fields_and_parameters, the_view_has_a_schedulers_base_lr)
+          defaults_and_help_agree, setters_make_and_drop_state, setters_reach_slots_that_have_not_begun,
+          failing_allocations_leave_nothing_behind, the_view_has_groups_fields_and_parameters,
+          the_view_has_a_schedulers_base_lr)

@@ -197,7 +197,43 @@ START_TEST(what_does_not_fit_is_refused_with_every_difference) {
 }
 END_TEST
 
-/* A copy of a state with one node left out or put in otherwise; path is "a/b/c", a list's part by its index. */
+/* More differences than a sentence holds: whole ones, and how many there is no room for. */
+START_TEST(a_long_report_says_what_it_leaves_out) {
+    enum { N = 400 };
+    static const int64_t one[] = {1};
+    tread_parameter *items[2][N];
+    tread_optimizer *optimizers[2];
+    for (int o = 0; o < 2; o++) {
+        for (int i = 0; i < N; i++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s.%d.weight", o == 0 ? "layer" : "block", i);
+            items[o][i] = tread_parameter_create(name, 1, one);
+        }
+        optimizers[o] = tread_adam(NULL, (tread_parameter_list){items[o], N}, NULL);
+    }
+    tread_state *state = tread_optimizer_state_dict(optimizers[0]);
+    ck_assert_fails(tread_optimizer_load_state_dict(optimizers[1], state), TREAD_ERROR_FORMAT,
+                    "adam: the state does not fit, 800 differences: group 0: parameter 0 is 'layer.0.weight'");
+    const char *end = strstr(tread_last_error(), "; and ");
+    int listed = 1, left = 0;
+    ck_assert_ptr_nonnull(end);
+    ck_assert_int_eq(sscanf(end, "; and %d more", &left), 1);
+    ck_assert_str_eq(strrchr(end, ' '), " more");
+    for (const char *c = strchr(tread_last_error(), ';'); c < end; c = strchr(c + 1, ';'))
+        listed++;
+    ck_assert_int_eq(listed + left, 2 * N);
+    ck_assert_int_gt(listed, 50);
+    tread_state_destroy(state);
+    for (int o = 0; o < 2; o++) {
+        tread_optimizer_destroy(optimizers[o]);
+        for (int i = 0; i < N; i++)
+            tread_parameter_destroy(items[o][i]);
+    }
+}
+END_TEST
+
+/* A copy of a state with one node left out, put in otherwise, or with a "surplus" before it; path is "a/b/c", a list's
+ * part by its index. */
 static bool is_path(const char *path, const char *name, size_t length) {
     return path != NULL && strlen(name) == length && strncmp(path, name, length) == 0;
 }
@@ -210,7 +246,9 @@ static void copy_edited(const tread_state *from, tread_state *to, const char *pa
         size_t length = path != NULL ? strcspn(path, "/") : 0;
         if (is_path(path, name != NULL ? name : index, length))
             rest = path[length] == '/' ? path + length + 1 : "";
-        if (rest != NULL && rest[0] == '\0') {
+        if (rest != NULL && rest[0] == '\0' && strcmp(mode, "beside") == 0) {
+            ck_assert_ok(tread_state_add_integer(to, "surplus", 1));
+        } else if (rest != NULL && rest[0] == '\0') {
             if (strcmp(mode, "drop") == 0)
                 continue;
             ck_assert_ok(strcmp(mode, "text") == 0 ? tread_state_add_string(to, name, "what")
@@ -266,6 +304,9 @@ START_TEST(damaged_states_are_refused) {
         {"state/p0/exp_avg", "drop", "p0: state: there is no tensor 'exp_avg'"},
         {"state/p0/exp_avg", "2", "'exp_avg' is a real, not a tensor"},
         {"algorithm", "1", "'algorithm' is a real, not a string"},
+        {"state/p0/step", "beside", "p0: 'surplus' is not part of it"},
+        {"param_groups/1/lr", "beside", "group 1: 'surplus' is not part of it"},
+        {"state", "beside", "adam: 'surplus' is not part of it"},
     };
     tread_state *whole = state_of("adam", 4, sizes, 3, NULL);
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
@@ -280,6 +321,43 @@ START_TEST(damaged_states_are_refused) {
     copy_edited(whole, damaged, "param_groups/0/amsgrad", "drop");
     refuse("adam", damaged,
            (const char *[]){"group 0: amsgrad is missing", "p0: 'max_exp_avg_sq' is not part of it", NULL});
+    tread_state_destroy(damaged);
+    tread_state_destroy(whole);
+}
+END_TEST
+
+/* What an algorithm keeps beside the slots has its range too. */
+START_TEST(numbers_out_of_range_are_refused) {
+    static const struct {
+        const char *spec, *path, *mode, *sentence;
+    } damage[] = {
+        {"nadam", "state/p0/mu_product", "1.5", "p0: mu_product = 1.5 is outside [0, 1]"},
+        {"nadam", "state/p0/mu_product", "-1", "p0: mu_product = -1 is outside [0, 1]"},
+        {"schedule_free_sgd", "state/p1/weight_sum", "-3", "p1: weight_sum = -3 is outside [0, inf)"},
+    };
+    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
+        tread_state *whole = state_of(damage[i].spec, 4, sizes, 3, NULL), *damaged = tread_state_create();
+        copy_edited(whole, damaged, damage[i].path, damage[i].mode);
+        refuse(damage[i].spec, damaged, (const char *[]){damage[i].sentence, NULL});
+        tread_state_destroy(whole);
+        tread_state_destroy(damaged);
+    }
+    tread_state *whole = state_of("schedule_free_sgd", 4, sizes, 3, NULL), *first = tread_state_create();
+    tread_state *damaged = tread_state_create();
+    copy_edited(whole, first, "training", "drop");
+    copy_edited(first, damaged, "state/p0/step", "drop");
+    ck_assert_ok(tread_state_add_integer(damaged, "training", 2));
+    tread_state *p0 = (tread_state *)tread_state_find(tread_state_find(damaged, "state"), "p0");
+    ck_assert_ok(tread_state_add_integer(p0, "step", INT64_MAX));
+    refuse("schedule_free_sgd", damaged,
+           (const char *[]){"training = 2 is not 0 or 1", "p0: step = 9223372036854775807 is more than 2^53", NULL});
+    tread_state_destroy(damaged);
+    tread_state_destroy(first);
+    damaged = tread_state_create();
+    copy_edited(whole, damaged, "state/p0/z", "drop");
+    p0 = (tread_state *)tread_state_find(tread_state_find(damaged, "state"), "p0");
+    ck_assert_ok(tread_state_add_string(tread_state_add_list(p0, "fresh"), NULL, "z")); /* it never is */
+    refuse("schedule_free_sgd", damaged, (const char *[]){"p0: state: there is no tensor 'z'", NULL});
     tread_state_destroy(damaged);
     tread_state_destroy(whole);
 }
@@ -357,4 +435,5 @@ END_TEST
 
 TEST_MAIN("state_dict", a_resumed_run_is_the_same_run, loading_replaces_what_was_there, the_shape_is_torchs,
           nameless_parameters_are_numbered_and_equal_names_refused, what_does_not_fit_is_refused_with_every_difference,
-          damaged_states_are_refused, loading_makes_the_slots_it_needs, failing_allocations_change_nothing)
+          a_long_report_says_what_it_leaves_out, damaged_states_are_refused, numbers_out_of_range_are_refused,
+          loading_makes_the_slots_it_needs, failing_allocations_change_nothing)
