@@ -295,7 +295,7 @@ static tread_status load(loading *l, const tread_state *root) {
         return TREAD_OK;
     if (status == TREAD_OK)
         status = tread_fail(TREAD_ERROR_FORMAT, "the state does not fit the run: %s%s", l->report.text,
-                            l->report.length + 1 < sizeof l->report.text ? "" : " (cut; tread_state_diff has all)");
+                            l->report.n_left == 0 ? "" : " (tread_state_diff has all)");
     char sentence[4096];
     snprintf(sentence, sizeof sentence, "%s", tread_last_error());
     tread_status undone = put_back(l);
