@@ -98,7 +98,8 @@ static tread_lr_scheduler *make_scheduler(const training *t) {
     if (o->scheduler != NULL)
         return tread_lr_scheduler_from_spec(t->optimizer, o->scheduler);
     tread_cosine_decay_lr_options cosine = tread_cosine_decay_lr_defaults();
-    int64_t steps = o->epochs * tread_batches_count(t->train);
+    const int64_t batches = tread_batches_count(t->train), a = o->run.accumulate;
+    int64_t steps = o->epochs * (batches / a + (batches % a > 0));
     cosine.decay_steps = steps > 0 ? steps : 1;
     return tread_cosine_decay_lr(t->optimizer, &cosine);
 }
@@ -194,15 +195,17 @@ static bool announce(training *t) {
                                                 "steps", (json_int_t)t->checkpoints.step, "epochs",
                                                 (json_int_t)t->checkpoints.epoch)) == TREAD_OK;
     json_t *line = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s}", "event",
-        "start", "version", tread_version(), "data", t->setup.data.source, "train_samples", (json_int_t)n_train,
-        "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
+        "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:I, "
+        "s:f, s:f, s:f}",
+        "event", "start", "version", tread_version(), "data", t->setup.data.source, "train_samples",
+        (json_int_t)n_train, "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
         sizes_json(&o->setup.hidden), "activation", cli_activation_names[o->setup.activation], "parameters",
         (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "groups", groups_json(&o->groups), "split_decay",
         (int)o->groups.split_decay, "adamw", text_or_null(o->groups.adamw), "scheduler", scheduler_text(t),
         "schedule_every", cli_every_names[cli_train_schedule_every(o)], "epochs", (json_int_t)o->epochs, "batch_size",
         (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed, "threads", threads, "backend",
-        backend_name(context));
+        backend_name(context), "accumulate", (json_int_t)o->run.accumulate, "ema", o->run.ema, "clip_norm",
+        o->run.clip_norm, "clip_value", o->run.clip_value);
     return cli_log_write(&t->log, line) == TREAD_OK;
 }
 

@@ -183,6 +183,7 @@ static tread_status begin_step(tread_trainer *trainer, bool *ret_left_out) {
     *ret_left_out = asks && trainer->callback_skip;
     if (*ret_left_out || trainer->callback_stop)
         return TREAD_OK;
+    trainer->stepping = true;
     TREAD_TRY(choose_batches(trainer));
     *ret_left_out = trainer->step_samples == 0;
     return TREAD_OK;
@@ -244,7 +245,6 @@ tread_status tread_trainer_step(tread_trainer *trainer, bool *ret_done) {
     bool left_out = false;
     *ret_done = false;
     trainer->step_rng = tread_tape_rng(trainer->tape);
-    trainer->stepping = true;
     tread_status status = begin_step(trainer, &left_out);
     if (status == TREAD_OK && !left_out && !trainer->callback_stop)
         status = tread_optimizer_step(trainer->options.optimizer, &step);

@@ -20,7 +20,7 @@
 #include "tests/engine/series_world.h"
 #include "tests/test.h"
 
-enum { MARKS = 3, HASH_DIGITS = 16, MAX_CASES = 64, LONGEST_US = 30000, WRITE_US = 2000 };
+enum { MARKS = 3, HASH_DIGITS = 16, MAX_CASES = 64, LONGEST_US = 30000, LONGER_US = 500, WRITE_US = 2000 };
 extern char **environ;
 
 typedef struct ending {
@@ -87,12 +87,13 @@ static void await_marks(int from, uint32_t marks, char *text, size_t size) {
 }
 
 /* moment: drawn anew for each kill; NULL: it is left alone. */
-static ending let_run(size_t number, int threads, const char *folder, bool background, tread_rng *moment) {
+static ending let_run(size_t number, int threads, const char *folder, bool background, tread_rng *moment,
+                      uint32_t longest_us) {
     char text[64] = "";
     int from, status;
     pid_t child = start(number, threads, folder, background, &from);
     if (moment != NULL && tread_rng_below(moment, 2) == 0) {
-        sleep_us(tread_rng_below(moment, LONGEST_US));
+        sleep_us(tread_rng_below(moment, longest_us));
     } else if (moment != NULL) { /* while it writes */
         await_marks(from, 1 + tread_rng_below(moment, 4), text, sizeof text);
         sleep_us(tread_rng_below(moment, WRITE_US));
@@ -127,12 +128,13 @@ START_TEST(killed_anywhere_it_ends_with_the_same_bits) {
         char folder[4096];
         snprintf(folder, sizeof folder, "%s", test_folder_create());
         if (expected[number][0] == '\0')
-            memcpy(expected[number], let_run(number, 1, "-", false, NULL).hash, HASH_DIGITS + 1);
+            memcpy(expected[number], let_run(number, 1, "-", false, NULL, 0).hash, HASH_DIGITS + 1);
         ending e = {.killed = true};
         for (int tries = 0; e.killed; tries++) {
             /* Only a run that is never left alone could be killed for ever. */
             const int left_before = files_with(folder, ".tmp");
-            e = let_run(number, threads, folder, background, tries < 200 && kills < wanted ? &moment : NULL);
+            e = let_run(number, threads, folder, background, tries < 200 && kills < wanted ? &moment : NULL,
+                        LONGEST_US + (uint32_t)tries * LONGER_US); /* on a busy machine it takes longer to begin */
             kills += e.killed;
             within_writes += e.killed && files_with(folder, ".tmp") > left_before;
         }

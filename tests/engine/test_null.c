@@ -118,6 +118,12 @@ START_TEST(data_and_trainer) {
     refuses(tread_trainer_run(NULL), "the trainer is NULL");
     refuses(tread_trainer_evaluate(NULL, NULL, NULL), "the trainer is NULL");
     ck_assert_ptr_null(tread_trainer_result(NULL));
+    ck_assert_ptr_null(tread_trainer_state(NULL));
+    refuses(tread_trainer_load_state(NULL, NULL), "the trainer is NULL");
+    refuses(tread_trainer_resume(NULL, NULL), "the trainer is NULL");
+    refuses(tread_trainer_checkpoint(NULL), "the trainer is NULL");
+    refuses(tread_trainer_use_weights(NULL, TREAD_WEIGHTS_BEST), "the trainer is NULL");
+    ck_assert_int_eq(tread_trainer_held_weights(NULL), TREAD_WEIGHTS_TRAINING);
     tread_trainer_request_stop(NULL);
 }
 END_TEST

@@ -125,10 +125,28 @@ START_TEST(the_best_one_stays) {
     ck_assert_ok(tread_checkpoint_series_best(s.series, &best, &step, &metric));
     ck_assert_ptr_nonnull(best);
     ck_assert(step == result->best_step && metric == result->best);
-    for (int64_t i = 0; i + 1 < s.n_begun; i++) /* each was the best when it was made */
-        ck_assert(isfinite(s.metrics[i]) && (i == 0 || s.metrics[i] < s.metrics[i - 1]));
+    /* One at each evaluation that is the best so far, and one at the end. */
+    int64_t n = 0, last = 0;
+    double lowest = INFINITY;
+    for (int64_t e = 0; e < result->n_history; e++) {
+        if (result->history[e].test_loss >= lowest)
+            continue;
+        lowest = result->history[e].test_loss;
+        ck_assert(s.begun[n] == result->history[e].steps && s.metrics[n] == result->history[e].test_loss);
+        last = s.begun[n++];
+    }
+    ck_assert_int_ge(n, 2);
+    ck_assert_int_eq(s.n_begun, n + (last < result->steps));
     tread_state_destroy(best);
     close_all(&r, &s);
+    test_folder_remove();
+    /* Between evaluations a checkpoint has nothing to be compared by. */
+    test_folder_create();
+    s = (saves){.best = true, .every_steps = 1, .keep = 1};
+    run_once(&plain, &s);
+    ck_assert_int_eq(s.n_begun, 20);
+    for (int64_t i = 0; i < 20; i++)
+        ck_assert_int_eq(isfinite(s.metrics[i]) != 0, (i + 1) % 5 == 0);
     test_folder_remove();
 }
 END_TEST
@@ -366,7 +384,12 @@ START_TEST(states_are_the_same_whatever_the_model_holds) {
     ck_assert_uint_eq(run_hash(&r), best);
     ck_assert_ok(tread_trainer_use_weights(r.trainer, TREAD_WEIGHTS_BEST));
     ck_assert_uint_eq(world_hash(&r.w), weights);
-    tread_state *state = tread_trainer_state(r.trainer);
+    tread_state *state = state_after(&plain); /* one that is refused changes nothing of that */
+    ck_assert_int_eq(tread_trainer_load_state(r.trainer, state), TREAD_ERROR_FORMAT);
+    ck_assert_int_eq(tread_trainer_held_weights(r.trainer), TREAD_WEIGHTS_BEST);
+    ck_assert_uint_eq(world_hash(&r.w), weights);
+    tread_state_destroy(state);
+    state = tread_trainer_state(r.trainer);
     ck_assert_ok(tread_trainer_load_state(r.trainer, state));
     ck_assert_int_eq(tread_trainer_held_weights(r.trainer), TREAD_WEIGHTS_TRAINING);
     ck_assert_uint_eq(run_hash(&r), best);

@@ -228,8 +228,10 @@ static tread_action epoch_begins(void *data, tread_trainer *trainer, int64_t epo
 }
 static tread_action step_begins(void *data, tread_trainer *trainer, const tread_step_info *step) {
     hooks *h = data;
-    (void)trainer;
     note(h, 'S');
+    tread_state *state = tread_trainer_state(trainer); /* between two steps */
+    ck_assert_ptr_nonnull(state);
+    tread_state_destroy(state);
     ck_assert(isnan(step->loss) && step->samples == 0);
     const int64_t number = step->epoch * step->steps_per_epoch + step->step_in_epoch;
     if (number == h->stop_step) {
