@@ -1,9 +1,8 @@
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "autograd/nonfinite.h"
 #include "core/status.h"
-#include "core/tensor.h"
 #include "engine/trainer.h"
 #include "optim/optimizer.h"
 
@@ -50,22 +49,20 @@ static tread_status find_batch(tread_trainer *trainer, tread_nonfinite_place *re
     return TREAD_OK;
 }
 
-static const char *first_bad_parameter(const tread_optimizer *optimizer) {
-    char buffer[TREAD_ITEM_NAME];
+/* The first whose own norm is not finite; of the sum alone that may be no one. */
+static const char *first_bad_parameter(const tread_optimizer *optimizer, char buffer[TREAD_ITEM_NAME]) {
     for (size_t i = 0; i < optimizer->n_items; i++)
-        if (!isfinite(optimizer->leaves.items[i].norm)) {
-            const char *name = tread_parameter_name(optimizer->items[i].parameter);
-            return name != NULL ? name : tread_item_name(optimizer, i, buffer) == buffer ? "a parameter" : "";
-        }
-    return "a parameter";
+        if (!isfinite(optimizer->leaves.items[i].norm))
+            return tread_item_name(optimizer, i, buffer);
+    return "all parameters";
 }
 
 /* norm was just computed, so that the leaves' own are there. */
 static tread_status fail_gradient(tread_trainer *trainer, double norm) {
-    char text[256], name[256];
+    char text[256], buffer[TREAD_ITEM_NAME];
     tread_nonfinite_place place;
     bool found = false;
-    snprintf(name, sizeof name, "%s", first_bad_parameter(trainer->options.optimizer));
+    const char *name = first_bad_parameter(trainer->options.optimizer, buffer);
     if (trainer->options.closure == NULL && trainer->n_batches > 1)
         TREAD_TRY(find_batch(trainer, &place, &found));
     else if (trainer->options.closure == NULL)

@@ -2,7 +2,6 @@
 #include <string.h>
 #include <tread/state_diff.h>
 
-#include "core/memory.h"
 #include "core/status.h"
 #include "core/tensor.h"
 #include "engine/run_state.h"

@@ -144,6 +144,8 @@ static tread_status train_steps(tread_trainer *trainer, bool *ret_done) {
         TREAD_TRY(tread_trainer_save_if_due(trainer, false));
         if (is_over(trainer))
             return TREAD_OK;
+        if (trainer->held != TREAD_WEIGHTS_TRAINING) /* a callback looked at others */
+            TREAD_TRY(tread_trainer_use_weights(trainer, TREAD_WEIGHTS_TRAINING));
         double start = tread_clock_seconds();
         tread_status status = tread_trainer_step(trainer, &goes_on);
         trainer->progress.train_seconds += tread_clock_seconds() - start;

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/memory.h"
 #include "core/status.h"
 #include "core/tensor.h"
 #include "engine/batches.h"

@@ -81,7 +81,6 @@ tread_status tread_trainer_take(tread_trainer *trainer, int64_t index) {
     int64_t epoch, next;
     if (trainer->taken == index)
         return TREAD_OK;
-    trainer->taken = -1;
     tread_batches_position(train, &epoch, &next);
     if (epoch != trainer->progress.epoch || next != index)
         TREAD_TRY(tread_batches_seek(train, trainer->progress.epoch, index));

@@ -276,8 +276,9 @@ TREAD_API tread_status tread_trainer_run(tread_trainer *trainer);
 /* A copy, which the caller destroys; between steps, from callbacks too (but for on_batch_begin and on_batch, which are
  * within one: TREAD_ERROR_STATE). NULL: also as tread_run_state. */
 TREAD_API tread_state *tread_trainer_state(tread_trainer *trainer);
-/* Takes a copy of it, all or nothing; "program" is left to the caller. May differ: epochs, evaluations, limits,
- * patience, checkpoints, what happens to what is not finite. TREAD_ERROR_FORMAT: the sentence lists every difference;
+/* Takes a copy of it, all or nothing; "program" is left to the caller. The trainer's options may differ, but for
+ * accumulate, clip_norm, clip_value, ema_decay, schedule_every, monitor and restore_best; so may the test set.
+ * TREAD_ERROR_FORMAT: the sentence lists every difference;
  * TREAD_ERROR_STATE (while it runs); TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_trainer_load_state(tread_trainer *trainer, const tread_state *state);
 
@@ -298,7 +299,8 @@ typedef enum tread_weights_kind {
     TREAD_WEIGHTS_BEST = 2,     /* those for use when the best evaluation was made; needs restore_best */
 } tread_weights_kind;
 /* Exchanges the model's weights. With Schedule-Free optimizers there and back is the same but for roundings (see
- * tread_optimizer_set_training), else to the bit. TREAD_ERROR_STATE: within a step, or best ones where there are none.
+ * tread_optimizer_set_training), else to the bit. A run goes back to those of training before its next step, where a
+ * callback left others. TREAD_ERROR_STATE: within a step, or best ones where there are none.
  */
 TREAD_API tread_status tread_trainer_use_weights(tread_trainer *trainer, tread_weights_kind kind);
 TREAD_API tread_weights_kind tread_trainer_held_weights(const tread_trainer *trainer);

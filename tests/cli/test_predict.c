@@ -123,6 +123,22 @@ START_TEST(averaged_and_best_weights_are_found) {
 }
 END_TEST
 
+/* eval finds the same: what train said of its last evaluation. */
+START_TEST(eval_takes_checkpoints) {
+    setup();
+    command_must_succeed("train --data all.csv --target colour --hidden 8,4 --activation tanh --standardize "
+                         "--batch-size 16 --epochs 3 --ema 0.5 --checkpoint ck");
+    const char *loss = strstr(command_output, "epoch 3   train loss");
+    double expected, found;
+    ck_assert(loss != NULL && sscanf(strstr(loss, "test loss"), "test loss %lf", &expected) == 1);
+    command_must_succeed("eval --weights ck/step-000000000018.safetensors --data all.csv --target colour");
+    loss = strstr(command_output, "samples, loss ");
+    ck_assert(loss != NULL && sscanf(loss, "samples, loss %lf", &found) == 1);
+    ck_assert_double_eq_tol(found, expected, 6e-6);
+    tear_down();
+}
+END_TEST
+
 START_TEST(numbers_are_predicted_too) {
     setup();
     command_must_succeed(
@@ -159,5 +175,5 @@ START_TEST(what_does_not_fit_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("predict", a_checkpoint_knows_all_that_is_needed, averaged_and_best_weights_are_found,
+TEST_MAIN("predict", a_checkpoint_knows_all_that_is_needed, averaged_and_best_weights_are_found, eval_takes_checkpoints,
           numbers_are_predicted_too, what_does_not_fit_is_refused)

@@ -368,6 +368,46 @@ START_TEST(every_allocation_failing_leaves_the_run_as_it_was) {
 }
 END_TEST
 
+/* Wherever memory is short, the run fails, and goes on when asked again. */
+START_TEST(every_allocation_failing_in_a_run_that_saves) {
+    const run_case c = {.optimizer = "adam",
+                        .clip_norm = INFINITY,
+                        .accumulate = 2,
+                        .ema_decay = 0.9,
+                        .restore_best = true,
+                        .dropout = 0.25,
+                        .evaluate_every_steps = 2};
+    tread_state *state = state_after(&c);
+    const uint64_t expected = run_state_hash(state);
+    tread_state_destroy(state);
+    test_folder_create();
+    saves s = {.every_steps = 1, .best = true, .keep = 1};
+    run r;
+    run_open(&r, &c, 1, change, &s);
+    bool failed = true;
+    int failures = 0;
+    for (uint64_t k = 1; failed; k += 1 + k / 4) {
+        tread_memory_fail_at(k);
+        tread_status status = tread_trainer_run(r.trainer);
+        failed = tread_memory_failed();
+        tread_memory_fail_at(0);
+        ck_assert_int_eq(status, failed ? TREAD_ERROR_MEMORY : TREAD_OK);
+        failures += failed;
+        s.n_begun = 0;
+    }
+    ck_assert_int_ge(failures, 10);
+    ck_assert_uint_eq(run_hash(&r), expected);
+    close_all(&r, &s);
+    saves again = {.keep = 1}; /* and what was saved last is that */
+    int64_t step;
+    run_open(&r, &c, 1, change, &again);
+    ck_assert_ok(tread_trainer_resume(r.trainer, &step));
+    ck_assert_uint_eq(run_hash(&r), expected);
+    close_all(&r, &again);
+    test_folder_remove();
+}
+END_TEST
+
 /* Taken while the model holds other weights than those of training, it is the same. */
 START_TEST(states_are_the_same_whatever_the_model_holds) {
     const run_case c = {
@@ -401,4 +441,4 @@ END_TEST
 TEST_MAIN("trainer_checkpoints", they_are_written_when_told, the_best_one_stays, the_newest_good_one_is_gone_on_from,
           another_run_is_refused_with_every_difference, other_data_is_refused, damaged_states_are_refused,
           the_programs_own_options_travel_along, every_allocation_failing_leaves_the_run_as_it_was,
-          states_are_the_same_whatever_the_model_holds)
+          every_allocation_failing_in_a_run_that_saves, states_are_the_same_whatever_the_model_holds)

@@ -96,6 +96,90 @@ START_TEST(accumulated_steps_are_those_of_the_large_batch) {
 }
 END_TEST
 
+/* A line search goes back to the first batch for each point that it tries, which a thread that is ahead must follow. */
+START_TEST(batches_made_ahead_are_the_same) {
+    static const char *const specs[] = {"adam:lr=0.02", "lbfgs:lr=0.5,max_iter=3"};
+    for (int s = 0; s < 2; s++) {
+        uint64_t hashes[2];
+        for (int ahead = 0; ahead < 2; ahead++) {
+            world w;
+            world_build(&w, NULL, 0.25);
+            with_optimizer(&w, specs[s]);
+            tread_batches_options bo = tread_batches_defaults();
+            bo.batch_size = 16;
+            bo.prefetch = ahead;
+            tread_batches_destroy(w.train);
+            w.train = tread_batches_create(NULL, w.train_set, &bo);
+            tread_trainer_options o = world_options(&w, 3);
+            o.accumulate = 2;
+            run_to_the_end(&o, NULL);
+            hashes[ahead] = world_hash(&w);
+            world_destroy(&w);
+        }
+        ck_assert_uint_eq(hashes[0], hashes[1]);
+    }
+}
+END_TEST
+
+/* A source that fails in the middle of a step's batches: nothing has changed, and the step can be done again. */
+typedef struct flaky {
+    const float *x;
+    const int32_t *y;
+    int calls, fails_at;
+} flaky;
+
+static tread_status read_flaky(void *data, const int32_t *rows, int64_t n, void *ret_x, void *ret_y) {
+    flaky *f = data;
+    if (++f->calls == f->fails_at)
+        return tread_fail(TREAD_ERROR_IO, "the disk is gone");
+    for (int64_t i = 0; i < n; i++) {
+        memcpy((float *)ret_x + i * FEATURES, f->x + (ptrdiff_t)rows[i] * FEATURES, FEATURES * sizeof(float));
+        ((int32_t *)ret_y)[i] = f->y[rows[i]];
+    }
+    return TREAD_OK;
+}
+
+START_TEST(a_source_that_fails_leaves_the_run_as_it_was) {
+    uint64_t expected = 0;
+    for (int fails = 0; fails <= 12; fails++) { /* two calls of planning and ten batches; 0: never */
+        world w;
+        world_build(&w, NULL, 0.25);
+        flaky f = {.x = tread_tensor_float(tread_dataset_x(w.train_set)),
+                   .y = tread_dataset_y(w.train_set)->data,
+                   .fails_at = fails};
+        tread_source source = tread_source_defaults();
+        source.count = N_TRAIN;
+        source.x_rank = 1;
+        source.x_shape[0] = FEATURES;
+        source.classes = CLASSES;
+        source.read = read_flaky;
+        source.data = &f;
+        tread_dataset *set = tread_dataset_from_source(&source);
+        tread_batches_options bo = tread_batches_defaults();
+        bo.batch_size = 16;
+        tread_batches *batches = tread_batches_create(NULL, set, &bo);
+        ck_assert_msg(batches != NULL, "%s", tread_last_error());
+        tread_trainer_options o = world_options(&w, 2);
+        o.train = batches;
+        o.accumulate = 2;
+        tread_trainer *trainer = tread_trainer_create(NULL, &o);
+        ck_assert_msg(trainer != NULL, "%s", tread_last_error());
+        if (fails > 0) {
+            ck_assert_fails(tread_trainer_run(trainer), TREAD_ERROR_IO, "the disk is gone");
+            ck_assert_int_lt(tread_trainer_result(trainer)->steps, 6);
+        }
+        ck_assert_ok(tread_trainer_run(trainer));
+        ck_assert_int_eq(tread_trainer_result(trainer)->steps, 6);
+        expected = fails == 0 ? world_hash(&w) : expected;
+        ck_assert_uint_eq(world_hash(&w), expected);
+        tread_trainer_destroy(trainer);
+        tread_batches_destroy(batches);
+        tread_dataset_destroy(set);
+        world_destroy(&w);
+    }
+}
+END_TEST
+
 typedef struct losses {
     double loss[16];
     int64_t samples[16], steps_per_epoch;
@@ -207,11 +291,12 @@ typedef struct averaged {
 static tread_action average_too(void *data, tread_trainer *trainer, const tread_step_info *step) {
     averaged *a = data;
     float now[MAX_FLOATS];
-    (void)trainer, (void)step;
+    (void)step;
     size_t n = weights_of(a->w, now);
+    a->at_step = world_hash(a->w);
+    ck_assert_ok(tread_trainer_use_weights(trainer, TREAD_WEIGHTS_AVERAGED)); /* and left so: the run finds its own */
     for (size_t i = 0; i < n; i++)
         a->average[i] = a->decay * a->average[i] + (1 - a->decay) * (double)now[i];
-    a->at_step = world_hash(a->w);
     return TREAD_CONTINUE;
 }
 
@@ -231,7 +316,8 @@ START_TEST(averages_follow_the_weights_and_are_evaluated) {
     o.ema_decay = 0.75;
     tread_trainer *trainer = tread_trainer_create(NULL, &o);
     ck_assert_ok(tread_trainer_run(trainer));
-    ck_assert_uint_eq(world_hash(&w), a.at_step); /* those of training */
+    ck_assert_ok(tread_trainer_use_weights(trainer, TREAD_WEIGHTS_TRAINING));
+    ck_assert_uint_eq(world_hash(&w), a.at_step);
     double loss;
     ck_assert_uint_eq(a.at_step, world_uninterrupted(0.25, 3, &loss)); /* which averaging leaves alone */
     ck_assert_ok(tread_trainer_use_weights(trainer, TREAD_WEIGHTS_AVERAGED));
@@ -457,9 +543,9 @@ START_TEST(nothing_is_allocated_after_the_first_step) {
 }
 END_TEST
 
-TEST_MAIN("trainer_options", accumulated_steps_are_those_of_the_large_batch,
-          the_loss_of_a_step_is_the_mean_over_its_samples, gradients_are_clipped_once_they_are_whole,
-          averages_follow_the_weights_and_are_evaluated, errors_name_batch_and_operation,
-          skipped_steps_are_counted_and_change_nothing, a_run_can_end_before_such_a_step,
-          of_several_batches_the_bad_one_is_named, options_out_of_range_are_refused,
+TEST_MAIN("trainer_options", accumulated_steps_are_those_of_the_large_batch, batches_made_ahead_are_the_same,
+          a_source_that_fails_leaves_the_run_as_it_was, the_loss_of_a_step_is_the_mean_over_its_samples,
+          gradients_are_clipped_once_they_are_whole, averages_follow_the_weights_and_are_evaluated,
+          errors_name_batch_and_operation, skipped_steps_are_counted_and_change_nothing,
+          a_run_can_end_before_such_a_step, of_several_batches_the_bad_one_is_named, options_out_of_range_are_refused,
           nothing_is_allocated_after_the_first_step)
