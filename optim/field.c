@@ -34,9 +34,45 @@ static void set_value(const tread_field *field, void *options, size_t i, double 
     }
 }
 
+/* The member `size` of options holds the struct's size below, and above it the mark of whose options they are: structs
+ * of other algorithms come through `const void *` too, and many begin alike. */
+_Static_assert(sizeof(size_t) == 8, "room for a mark above the size");
+#define MARK_SHIFT 32
+
+/* FNV-1a of the name; never 0, which is the mark of a size that no _defaults() has set. */
+static size_t mark_of(const tread_field_table *table) {
+    uint32_t hash = 2166136261u;
+    for (const char *c = table->name; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    return (size_t)(hash != 0 ? hash : 1) << MARK_SHIFT;
+}
+
+static const char *owner_of(size_t mark) {
+    for (size_t i = 0; tread_table_at(i) != NULL; i++)
+        if (mark_of(tread_table_at(i)) == mark)
+            return tread_table_at(i)->name;
+    return NULL;
+}
+
+/* Whether options are of this table, and in ret_size how long they are. */
+static tread_status check_mark(const tread_field_table *table, const void *options, size_t *ret_size) {
+    const size_t marked = *(const size_t *)options, size = marked & (((size_t)1 << MARK_SHIFT) - 1);
+    const size_t mark = marked - size;
+    *ret_size = size;
+    if (mark == mark_of(table))
+        return TREAD_OK;
+    const char *owner = owner_of(mark);
+    if (owner != NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the options are those of %s; begin with tread_%s_defaults()",
+                          table->name, owner, table->name);
+    return tread_fail(TREAD_ERROR_ARGUMENT,
+                      "%s: options.size is %zu, which no _defaults() function has set; begin with tread_%s_defaults()",
+                      table->name, marked, table->name);
+}
+
 void tread_fields_defaults(const tread_field_table *table, void *ret_options) {
     memset(ret_options, 0, table->size);
-    *(size_t *)ret_options = table->size;
+    *(size_t *)ret_options = mark_of(table) | table->size;
     for (size_t f = 0; f < table->n_fields; f++)
         for (size_t i = 0; i < tread_field_values(&table->fields[f]); i++)
             set_value(&table->fields[f], ret_options, i, table->fields[f].initial[i]);
@@ -85,12 +121,15 @@ static tread_status own_lists(const tread_field_table *table, void *options) {
 }
 
 tread_status tread_fields_clone(const tread_field_table *table, const void *options, void **ret_options) {
+    size_t size = 0;
+    if (options != NULL)
+        TREAD_TRY(check_mark(table, options, &size));
     void *copy = tread_alloc(table->size, "options");
     if (copy == NULL)
         return TREAD_ERROR_MEMORY;
     tread_fields_defaults(table, copy);
-    tread_status status = tread_options_read(table->name, options, copy, table->size);
-    *(size_t *)copy = table->size;
+    tread_status status = options != NULL ? tread_options_lay(table->name, options, size, copy, table->size) : TREAD_OK;
+    *(size_t *)copy = mark_of(table) | table->size;
     if (status != TREAD_OK) {
         tread_free(copy); /* its lists, if any, are the caller's */
         return status;

@@ -58,7 +58,7 @@ typedef struct tread_field {
 
 typedef struct tread_field_table {
     const char *name; /* of the algorithm, "adam": begins every sentence */
-    size_t size;      /* of the struct, whose first member is size_t size */
+    size_t size;      /* of the struct, whose first member is size_t size: this and a mark of the name */
     const tread_field *fields;
     size_t n_fields;
     tread_status (*check)(
@@ -136,11 +136,14 @@ static inline size_t tread_field_values(const tread_field *field) {
     return field->n_values > 1 ? (size_t)field->n_values : 1;
 }
 
-/* Sets size and every default. */
+/* The tables of all optimizers, then of all schedulers; NULL past the end. */
+const tread_field_table *tread_table_at(size_t i);
+
+/* Sets size, with the mark of whose options they are, and every default. */
 void tread_fields_defaults(const tread_field_table *table, void *ret_options);
-/* A checked copy of a caller's struct (NULL: defaults), lists copied too, but of schedulers only their handles; options
- * of an older, shorter struct get the defaults of what they lack. Freed by tread_fields_free(). TREAD_ERROR_ARGUMENT,
- * TREAD_ERROR_MEMORY. */
+/* A checked copy of a caller's struct (NULL: defaults), which tread_fields_defaults() of this table has begun; lists
+ * copied too, but of schedulers only their handles; options of an older, shorter struct get the defaults of what they
+ * lack. Freed by tread_fields_free(). TREAD_ERROR_ARGUMENT, TREAD_ERROR_MEMORY. */
 tread_status tread_fields_clone(const tread_field_table *table, const void *options, void **ret_options);
 /* A copy of options of our own, with the schedulers in them. TREAD_ERROR_MEMORY. */
 tread_status tread_fields_copy(const tread_field_table *table, const void *options, void **ret_options);

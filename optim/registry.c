@@ -20,6 +20,11 @@ static const tread_field_table *scheduler_table(size_t type) {
     return type < tread_lr_scheduler_type_count() ? &tread_lr_scheduler_types[type]->table : NULL;
 }
 
+const tread_field_table *tread_table_at(size_t i) {
+    const size_t n = tread_optimizer_type_count();
+    return i < n ? optimizer_table(i) : scheduler_table(i - n);
+}
+
 size_t tread_optimizer_type_count(void) { return sizeof tread_optimizer_types / sizeof *tread_optimizer_types - 1; }
 size_t tread_lr_scheduler_type_count(void) {
     return sizeof tread_lr_scheduler_types / sizeof *tread_lr_scheduler_types - 1;

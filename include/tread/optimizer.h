@@ -75,8 +75,9 @@ TREAD_API bool tread_optimizer_is_training(const tread_optimizer *optimizer); /*
 
 /* ---- Groups ---- */
 
-/* Adds a group at any time. options: the struct that the optimizer's constructor takes; NULL: the values of its
- * constructor. Errors as the constructor's, and a parameter that another group has; nothing has changed then. */
+/* Adds a group at any time. options: the struct that the optimizer's constructor takes, begun with that
+ * algorithm's _defaults(); NULL: the values of its constructor. Errors as the constructor's, and a parameter that
+ * another group has; nothing has changed then. */
 TREAD_API tread_status tread_optimizer_add_param_group(tread_optimizer *optimizer, tread_parameter_list params,
                                                        const void *options);
 /* The same with "lr=1e-4,weight_decay=0" over the values of the constructor. */

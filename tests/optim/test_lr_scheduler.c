@@ -357,7 +357,10 @@ START_TEST(schedules_on_a_metric_and_with_lists_fit_the_table) {
     params p = params_make(3, sizes);
     tread_optimizer *optimizer = two_groups(&p, 0.8, 0.4);
     double floors[] = {0.3, 0};
-    halving_options o = {.size = sizeof o, .floors = floors, .n_floors = 2};
+    halving_options o;
+    tread_fields_defaults(&halving.table, &o);
+    o.floors = floors;
+    o.n_floors = 2;
     tread_lr_scheduler *scheduler = tread_lr_scheduler_create(optimizer, &halving, &o);
     ck_assert_msg(scheduler != NULL, "%s", tread_last_error());
     floors[0] = 7; /* the list was copied */
