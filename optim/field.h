@@ -50,9 +50,11 @@ typedef struct tread_field {
     const char *const *choices;       /* NULL at the end */
     bool required;                    /* no default: a spec string must give it, and a list may not be empty */
     bool identity;                    /* part of what the algorithm is: fixed once state exists */
-    bool unsaved;                     /* not in a state dict */
-    bool per_group;                   /* lists: one entry, or one a group (or none, where not required) */
-    bool may_be_absent;               /* reals: NAN is "none yet", and left out of a state dict */
+    bool in_parameters; /* of reals: the parameters hold a blend by its first value, so that setters may not
+                           change that once there were updates; loading replaces both */
+    bool unsaved;       /* not in a state dict */
+    bool per_group;     /* lists: one entry, or one a group (or none, where not required) */
+    bool may_be_absent; /* reals: NAN is "none yet", and left out of a state dict */
     const char *doc;
 } tread_field;
 

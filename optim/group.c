@@ -17,6 +17,21 @@ void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *gro
     *(double *)tread_group_option(optimizer, group, "lr") = lr;
 }
 
+const char *tread_group_momentum_field(const tread_optimizer *optimizer, const tread_param_group *group) {
+    const tread_field_table *table = &optimizer->type->table;
+    const char *name = NULL;
+    if (optimizer->type->momentum_field != NULL)
+        return optimizer->type->momentum_field(group->options);
+    for (size_t f = 0; f < table->n_fields; f++)
+        if (table->fields[f].in_parameters)
+            continue;
+        else if (strcmp(table->fields[f].name, "momentum") == 0)
+            return "momentum";
+        else if (strcmp(table->fields[f].name, "betas") == 0)
+            name = "betas[0]";
+    return name;
+}
+
 const char *tread_item_name(const tread_optimizer *optimizer, size_t item, char *buffer) {
     const char *name = tread_parameter_name(optimizer->items[item].parameter);
     if (name != NULL)
@@ -173,6 +188,13 @@ typedef struct assignment {
     const char *text;
 } assignment;
 
+static bool has_updates(const tread_optimizer *optimizer, const tread_param_group *group) {
+    for (size_t i = group->first; i < group->first + group->count; i++)
+        if (optimizer->items[i].progress.step > 0)
+            return true;
+    return false;
+}
+
 /* The group's spare options with the new value, checked. Optimizers have no lists, so that a byte copy is whole. */
 static tread_status assign(const tread_optimizer *optimizer, const tread_param_group *group, const assignment *a) {
     const tread_field_table *table = &optimizer->type->table;
@@ -190,7 +212,20 @@ static tread_status assign(const tread_optimizer *optimizer, const tread_param_g
     const char *was = (const char *)group->options + field->offset, *is = (const char *)group->spare + field->offset;
     if (field->identity && memcmp(was, is, sizeof(int)) != 0) /* choices */
         return tread_fail(TREAD_ERROR_STATE, "%s: %s is fixed when the group is made", table->name, field->name);
+    if (field->in_parameters && *(const double *)was != *(const double *)is && has_updates(optimizer, group))
+        return tread_fail(TREAD_ERROR_STATE,
+                          "%s: %s%s is fixed once there were updates: the parameters were made with it", table->name,
+                          field->name, tread_field_values(field) > 1 ? "[0]" : "");
     return TREAD_OK;
+}
+
+tread_status tread_groups_set_momentum(tread_optimizer *optimizer, double momentum) {
+    for (size_t g = 0; g < optimizer->n_groups; g++) {
+        const tread_param_group *group = &optimizer->groups[g];
+        TREAD_TRY(
+            assign(optimizer, group, &(assignment){tread_group_momentum_field(optimizer, group), momentum, NULL}));
+    }
+    return tread_groups_commit(optimizer, 0, optimizer->n_groups);
 }
 
 static tread_status set(tread_optimizer *optimizer, size_t group, const assignment *a) {

@@ -55,15 +55,14 @@ static tread_status compute(tread_lr_scheduler *scheduler, int64_t step) {
     return TREAD_OK;
 }
 
-const char *tread_lr_scheduler_momentum_field(const tread_optimizer *optimizer) {
-    const tread_field_table *table = &optimizer->type->table;
-    const char *name = NULL;
-    for (size_t f = 0; f < table->n_fields; f++)
-        if (strcmp(table->fields[f].name, "momentum") == 0)
-            return "momentum";
-        else if (strcmp(table->fields[f].name, "betas") == 0)
-            name = "betas[0]";
-    return name;
+tread_status tread_lr_scheduler_check_momentum(const tread_optimizer *optimizer, const tread_field_table *table,
+                                               const void *options) {
+    for (size_t g = 0; g < optimizer->n_groups && tread_inner_cycles_momentum(table, options); g++)
+        if (tread_group_momentum_field(optimizer, &optimizer->groups[g]) == NULL)
+            return tread_fail(TREAD_ERROR_ARGUMENT,
+                              "%s: cycle_momentum is true, and %s has neither momentum nor betas that may change",
+                              table->name, optimizer->type->table.name);
+    return TREAD_OK;
 }
 
 tread_status tread_lr_scheduler_write_momentum(const tread_lr_scheduler *scheduler, const void *options, int64_t step) {
@@ -71,8 +70,7 @@ tread_status tread_lr_scheduler_write_momentum(const tread_lr_scheduler *schedul
     double momentum = type->momentum != NULL ? type->momentum(options, step) : NAN;
     if (isnan(momentum))
         return TREAD_OK;
-    return tread_optimizer_set(scheduler->optimizer, TREAD_ALL_GROUPS,
-                               tread_lr_scheduler_momentum_field(scheduler->optimizer), momentum);
+    return tread_groups_set_momentum(scheduler->optimizer, momentum);
 }
 
 void tread_lr_scheduler_write(tread_lr_scheduler *scheduler) {
@@ -107,9 +105,7 @@ static tread_status start(tread_lr_scheduler *scheduler) {
     TREAD_TRY(check_company(optimizer, scheduler->type));
     TREAD_TRY(tread_inner_check(table, scheduler->options, optimizer));
     TREAD_TRY(tread_inner_fit_groups(table, scheduler->options, optimizer->n_groups, TREAD_ERROR_ARGUMENT));
-    if (tread_inner_cycles_momentum(table, scheduler->options) && tread_lr_scheduler_momentum_field(optimizer) == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: cycle_momentum is true, and %s has neither momentum nor betas",
-                          table->name, optimizer->type->table.name);
+    TREAD_TRY(tread_lr_scheduler_check_momentum(optimizer, table, scheduler->options));
     TREAD_TRY(tread_lr_scheduler_fit_groups(scheduler));
     if (scheduler->type->lr_on_metric != NULL) {
         scheduler->memory = tread_alloc(scheduler->type->memory->size, "a scheduler's state");

@@ -59,8 +59,9 @@ tread_status tread_lr_scheduler_check_optimizer(const tread_lr_scheduler *schedu
 tread_status tread_lr_scheduler_fit_groups(tread_lr_scheduler *scheduler);
 /* The momentum of options at a step to every group, or to none. TREAD_ERROR_ARGUMENT, TREAD_ERROR_MEMORY. */
 tread_status tread_lr_scheduler_write_momentum(const tread_lr_scheduler *scheduler, const void *options, int64_t step);
-/* "momentum", "betas[0]", or NULL: the option that cycle_momentum moves. */
-const char *tread_lr_scheduler_momentum_field(const tread_optimizer *optimizer);
+/* Where cycle_momentum is true, whether every group has an option for it to move. TREAD_ERROR_ARGUMENT. */
+tread_status tread_lr_scheduler_check_momentum(const tread_optimizer *optimizer, const tread_field_table *table,
+                                               const void *options);
 /* The second half of lrs becomes the first, and the groups' lr. */
 void tread_lr_scheduler_write(tread_lr_scheduler *scheduler);
 

@@ -135,9 +135,8 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
         read_lrs(root, "base_lrs", n, in->bases, report);
     if (report->n_parts == 0 && tread_inner_fit_groups(&type->table, in->options, n, TREAD_ERROR_FORMAT) != TREAD_OK)
         tread_report_part(report, "%s", tread_last_error());
-    if (tread_inner_cycles_momentum(&type->table, in->options) &&
-        tread_lr_scheduler_momentum_field(scheduler->optimizer) == NULL)
-        tread_report_part(report, "cycle_momentum is true, and the optimizer has neither momentum nor betas");
+    if (tread_lr_scheduler_check_momentum(scheduler->optimizer, &type->table, in->options) != TREAD_OK)
+        tread_report_part(report, "%s", tread_last_error());
     return TREAD_OK;
 }
 

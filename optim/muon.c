@@ -105,6 +105,8 @@ static void whole_tensor(const void *f, const tread_update *u, const tread_tenso
     tread_parallel_for(plan->context, u->n, GRAIN, LINE, move_range, &p);
 }
 
+static const char *momentum_field(const void *options) { return is_muon(options) ? "momentum" : "betas[0]"; }
+
 static tread_status create_workspace(const tread_context *context, const void *options,
                                      const tread_parameter *parameter, void **ret_workspace) {
     (void)options;
@@ -158,6 +160,7 @@ const tread_optimizer_type tread_muon_type = {
     .create_workspace = create_workspace,
     .destroy_workspace = destroy_workspace,
     .suits = tread_parameter_suits_muon,
+    .momentum_field = momentum_field,
     .other_fields = "rule=adamw,lr=1e-3",
 };
 

@@ -91,6 +91,10 @@ typedef struct tread_optimizer_type {
     bool (*suits)(const tread_parameter *parameter);
     const char *other_fields;
 
+    /* Optional: the option that cycle_momentum moves in a group of such options; NULL: momentum, or else betas[0], but
+     * never one that is in_parameters. */
+    const char *(*momentum_field)(const void *options);
+
     /* Optional: the parameters for use instead of for training, and back (Schedule-Free). */
     void (*set_training)(const void *factors, const tread_update *u, bool training);
 

@@ -200,9 +200,10 @@ typedef enum tread_anneal_strategy { TREAD_ANNEAL_COSINE = 0, TREAD_ANNEAL_LINEA
  * / div_factor first, as long as it went up. A phase is up at step pct_start total_steps - 1, or at once where that is
  * negative (torch begins a little below the peak then). After total_steps lr stays at its last value (torch: an
  * error). The peak is max_lr, one or one a group, or b where the list is empty; b is not changed (torch sets it to the
- * first lr). With cycle_momentum, off unless asked for, every group's momentum (betas[0] where the optimizer has no
+ * first lr). With cycle_momentum, off unless asked for, every group's momentum (betas[0] where it has no use for
  * momentum) goes the other way, from max_momentum to base_momentum and back; it is as pure as lr, and stays where it
- * is when the scheduler is destroyed. An optimizer that has neither is TREAD_ERROR_ARGUMENT. */
+ * is when the scheduler is destroyed. An optimizer that has neither, or where it is fixed (Schedule-Free), is
+ * TREAD_ERROR_ARGUMENT. */
 typedef struct tread_one_cycle_lr_options {
     size_t size;          /* set by tread_one_cycle_lr_defaults() */
     const double *max_lr; /* n_max_lr peaks, each >= 0 [NULL: b] */

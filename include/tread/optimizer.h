@@ -92,8 +92,8 @@ TREAD_API tread_parameter_list tread_optimizer_group_params(const tread_optimize
 /* One option of a group as a number: a real, an integer, 0 or 1 for a boolean, the index of a choice. An array's
  * entries are "betas[0]". Setting takes TREAD_ALL_GROUPS too, allocates state that the new value needs (and drops what
  * it no longer needs), and changes all or nothing. TREAD_ERROR_ARGUMENT: no such group or field (those there are are
- * listed), value out of range; TREAD_ERROR_STATE: a convention, which is fixed when the group is made;
- * TREAD_ERROR_MEMORY. */
+ * listed), value out of range; TREAD_ERROR_STATE: a convention, which is fixed when the group is made, or b1 of
+ * Schedule-Free once there were updates; TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field,
                                            double *ret_value);
 TREAD_API tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value);

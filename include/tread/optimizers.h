@@ -290,11 +290,13 @@ TREAD_API tread_optimizer *tread_muon(const tread_context *context, tread_parame
  *     v = b2 v + (1 - b2) g^2;  n = g / (sqrt(v) + eps) + wd y
  *     y = (1 - c) y + c z + a (b1 (1 - c) - 1) n;  z -= a n
  * The averaged point, for evaluation and for use, is x = y + (1 - 1 / b1) (z - y): tread_optimizer_set_training(
- * optimizer, false) puts it into the parameters, (optimizer, true) goes back by y = x + (1 - b1) (z - x). */
+ * optimizer, false) puts it into the parameters, (optimizer, true) goes back by y = x + (1 - b1) (z - x). Since y was
+ * made with b1, setters refuse another b1 once there were updates (TREAD_ERROR_STATE), and schedulers with
+ * cycle_momentum refuse the optimizer; a state dict brings its own. */
 typedef struct tread_schedule_free_adamw_options {
     size_t size;                /* set by tread_schedule_free_adamw_defaults() */
     double lr;                  /* [2.5e-3] >= 0 */
-    double betas[2];            /* [0.9, 0.999] each in (0, 1) */
+    double betas[2];            /* [0.9, 0.999] in (0, 1), fixed from the first update on; in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
@@ -312,7 +314,7 @@ TREAD_API tread_optimizer *tread_schedule_free_adamw(const tread_context *contex
 typedef struct tread_schedule_free_sgd_options {
     size_t size;                /* set by tread_schedule_free_sgd_defaults() */
     double lr;                  /* [1] >= 0 */
-    double momentum;            /* [0.9] in (0, 1) */
+    double momentum;            /* [0.9] in (0, 1), fixed from the first update on */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
     double r;                   /* [0] in [0, 16] */

@@ -164,9 +164,10 @@ START_TEST(an_optimizer_without_momentum_is_refused) {
     ck_assert_msg(optimizer != NULL, "%s", tread_last_error());
     ck_assert_ptr_null(tread_lr_scheduler_from_spec(optimizer, ONE_CYCLE LEVELS));
     ck_assert_str_eq(tread_last_error(),
-                     "one_cycle_lr: cycle_momentum is true, and plain has neither momentum nor betas");
+                     "one_cycle_lr: cycle_momentum is true, and plain has neither momentum nor betas that may change");
     ck_assert_ptr_null(tread_lr_scheduler_from_spec(optimizer, "warmup_lr:scheduler=[" CYCLIC "]"));
-    ck_assert_str_eq(tread_last_error(), "warmup_lr: cycle_momentum is true, and plain has neither momentum nor betas");
+    ck_assert_str_eq(tread_last_error(),
+                     "warmup_lr: cycle_momentum is true, and plain has neither momentum nor betas that may change");
     ck_assert(isnan(optimizer->groups[0].initial_lr));
     tread_lr_scheduler *scheduler = make(optimizer, "one_cycle_lr:total_steps=9"); /* lr alone is fine */
     params q;
@@ -174,8 +175,8 @@ START_TEST(an_optimizer_without_momentum_is_refused) {
     tread_lr_scheduler *cycles = make(other, ONE_CYCLE LEVELS);
     tread_state *state = tread_lr_scheduler_state_dict(cycles);
     ck_assert_fails(tread_lr_scheduler_load_state_dict(scheduler, state), TREAD_ERROR_FORMAT,
-                    "last_lr has 2 groups, not 1; base_lrs has 2 groups, not 1; cycle_momentum is true, and the "
-                    "optimizer has neither momentum nor betas");
+                    "last_lr has 2 groups, not 1; base_lrs has 2 groups, not 1; one_cycle_lr: cycle_momentum "
+                    "is true, and plain has neither momentum nor betas that may change");
     tread_state_destroy(state);
     tread_lr_scheduler_destroy(scheduler);
     tread_lr_scheduler_destroy(cycles);
@@ -186,5 +187,24 @@ START_TEST(an_optimizer_without_momentum_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("lr_momentum", momentum_goes_against_lr, composites_hand_it_on, resuming_keeps_momentum,
-          an_optimizer_without_momentum_is_refused)
+/* Muon's groups of rule adamw have no use for momentum. */
+START_TEST(each_group_has_the_momentum_of_its_rule) {
+    params p = params_make_for("muon", 2, sizes);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 1), "muon");
+    ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 1, 1), "rule=adamw"));
+    tread_lr_scheduler *scheduler = make(optimizer, ONE_CYCLE LEVELS);
+    for (int n = 0; n < 9; n++) {
+        ck_assert_double_eq(momentum_of(optimizer, 0, "momentum"), one_cycle[n]);
+        ck_assert_double_eq(momentum_of(optimizer, 0, "betas[0]"), 0.9);
+        ck_assert_double_eq(momentum_of(optimizer, 1, "betas[0]"), one_cycle[n]);
+        ck_assert_double_eq(momentum_of(optimizer, 1, "momentum"), 0.95);
+        ck_assert_ok(tread_lr_scheduler_step(scheduler));
+    }
+    tread_lr_scheduler_destroy(scheduler);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+TEST_MAIN("lr_momentum", each_group_has_the_momentum_of_its_rule, momentum_goes_against_lr, composites_hand_it_on,
+          resuming_keeps_momentum, an_optimizer_without_momentum_is_refused)
