@@ -13,6 +13,8 @@
 #define TREAD_MAX_VALUES 2           /* of an array field */
 #define TREAD_LARGEST_INTEGER 0x1p53 /* of an integer field: doubles hold it, and sums of a few do not overflow */
 
+#define TREAD_LARGEST_FLOAT_TEXT "the largest float, 3.4028234663852886e+38"
+
 /* Whether an int64_t holds it; how large one may be is checked with its range. */
 static inline bool tread_is_integer(double value) { return fabs(value) < 0x1p63 && value == floor(value); }
 
@@ -151,7 +153,8 @@ tread_status tread_fields_clone(const tread_field_table *table, const void *opti
 tread_status tread_fields_copy(const tread_field_table *table, const void *options, void **ret_options);
 /* With the schedulers that options own. NULL is accepted. */
 void tread_fields_free(const tread_field_table *table, void *options);
-/* Each field in its range, then table->check. The sentence names table, field, value and range. */
+/* Each field in its range, and what becomes a float below infinity then too, then table->check. The sentence names
+ * table, field, value and range. */
 tread_status tread_fields_check(const tread_field_table *table, const void *options);
 
 /* NULL: TREAD_ERROR_ARGUMENT lists the fields. */

@@ -89,9 +89,10 @@ static void undo(tread_lbfgs_solver *solver) {
 static tread_status fail_start(const tread_lbfgs_step *p) {
     const tread_lbfgs_solver *solver = p->solver;
     const tread_optimizer *optimizer = solver->optimizer;
+    char number[TREAD_NUMBER_TEXT];
     if (!isfinite(p->loss))
-        return tread_fail(TREAD_ERROR_NUMERIC, "lbfgs: the loss where the step begins is %g",
-                          isnan(p->loss) ? fabs(p->loss) : p->loss);
+        return tread_fail(TREAD_ERROR_NUMERIC, "lbfgs: the loss where the step begins is %s",
+                          tread_number_text(number, isnan(p->loss) ? fabs(p->loss) : p->loss));
     char name[TREAD_ITEM_NAME];
     for (size_t i = 0; i < optimizer->n_items; i++)
         for (int64_t e = 0; e < optimizer->items[i].n; e++)

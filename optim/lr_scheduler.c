@@ -47,9 +47,11 @@ static tread_status compute(tread_lr_scheduler *scheduler, int64_t step) {
         const tread_param_group *group = &scheduler->optimizer->groups[g];
         double base = isnan(group->initial_lr) ? tread_optimizer_lr(scheduler->optimizer, g) : group->initial_lr;
         double lr = scheduler->type->lr(scheduler->options, base, step, g);
-        if (!(lr >= 0 && isfinite(lr)))
-            return tread_fail(TREAD_ERROR_NUMERIC, "%s: lr of group %zu at step %lld is %g, outside [0, inf)",
-                              name_of(scheduler), g, (long long)step, lr);
+        char number[TREAD_NUMBER_TEXT];
+        if (!tread_is_lr(lr))
+            return tread_fail(TREAD_ERROR_NUMERIC, "%s: lr of group %zu at step %lld is %s, %s", name_of(scheduler), g,
+                              (long long)step, tread_number_text(number, lr),
+                              isfinite(lr) && lr > 0 ? "above " TREAD_LARGEST_FLOAT_TEXT : "outside [0, inf)");
         scheduler->lrs[scheduler->n_lrs + g] = lr;
     }
     return TREAD_OK;
@@ -82,10 +84,11 @@ void tread_lr_scheduler_write(tread_lr_scheduler *scheduler) {
 
 static void write_and_log(tread_lr_scheduler *scheduler) {
     const bool *verbose = option(scheduler, "verbose");
+    char number[TREAD_NUMBER_TEXT];
     tread_lr_scheduler_write(scheduler);
     for (size_t g = 0; g < scheduler->n_lrs && verbose != NULL && *verbose; g++)
-        tread_context_log(scheduler->optimizer->context, "%s: step %lld: lr of group %zu is %.5g", name_of(scheduler),
-                          (long long)scheduler->last_step, g, scheduler->lrs[g]);
+        tread_context_log(scheduler->optimizer->context, "%s: step %lld: lr of group %zu is %s", name_of(scheduler),
+                          (long long)scheduler->last_step, g, tread_number_digits(number, scheduler->lrs[g], 5));
 }
 
 /* A schedule on a metric changes the lr that is there; one that computes it anew would undo that. */

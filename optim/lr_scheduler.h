@@ -3,6 +3,7 @@
 #ifndef TREAD_OPTIM_LR_SCHEDULER_H
 #define TREAD_OPTIM_LR_SCHEDULER_H
 
+#include <float.h>
 #include <tread/lr_schedulers.h>
 
 #include "optim/field.h"
@@ -20,6 +21,9 @@ typedef struct tread_lr_scheduler_type {
     /* Optional, with lr: the groups' momentum at a step, pure too; NAN leaves it as it is. */
     double (*momentum)(const void *options, int64_t step);
 } tread_lr_scheduler_type;
+
+/* Kernels take it as a float. */
+static inline bool tread_is_lr(double lr) { return lr >= 0 && lr <= (double)FLT_MAX; }
 
 /* From lr_schedulers_list.h; NULL at the end. */
 extern const tread_lr_scheduler_type *const tread_lr_scheduler_types[];

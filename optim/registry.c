@@ -81,9 +81,10 @@ static tread_status read_spec(const char *what, const char *spec, const tread_fi
         tread_report_item(&names, name);
     }
     const tread_field_table *table = table_of(type);
+    char quote[TREAD_QUOTE_TEXT];
     if (table == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "there is no %s '%.*s'; there are %s", what, (int)length, spec,
-                          names.text);
+        return tread_fail(TREAD_ERROR_ARGUMENT, "there is no %s '%s'; there are %s", what,
+                          tread_quote(quote, spec, length), names.text);
     void *options = tread_alloc(table->size, "options");
     if (options == NULL)
         return TREAD_ERROR_MEMORY;

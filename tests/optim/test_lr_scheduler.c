@@ -166,14 +166,14 @@ START_TEST(bad_fields_and_states_are_refused) {
         const char *spec, *sentence;
     } bad[] = {
         {"step", "there is no scheduler 'step'; there are step_lr, multi_step_lr, exponential_lr"},
-        {"step_lr", "step_lr: step_size must be given, in [1, inf)"},
+        {"step_lr", "step_lr: step_size must be given, in [1, 2^53]"},
         {"step_lr:gamma=1", "step_lr: step_size must be given"},
-        {"step_lr:step_size=0", "step_lr: step_size = 0 is outside [1, inf)"},
-        {"step_lr:step_size=1.5", "step_lr: step_size = '1.5' is not a whole number in [1, inf)"},
+        {"step_lr:step_size=0", "step_lr: step_size = 0 is outside [1, 2^53]"},
+        {"step_lr:step_size=1.5", "step_lr: step_size = '1.5' is not a whole number in [1, 2^53]"},
         {"step_lr:step_size=3,gamma=0", "step_lr: gamma = 0 is outside (0, inf)"},
-        {"step_lr:step_size=3,last_step=-2", "step_lr: last_step = -2 is outside [-1, inf)"},
+        {"step_lr:step_size=3,last_step=-2", "step_lr: last_step = -2 is outside [-1, 2^53]"},
         {"step_lr:step_size=3,verbose=yes", "verbose = 'yes' is not true or false"},
-        {"cosine_decay_lr:decay_steps=-1", "decay_steps = -1 is outside [1, inf)"},
+        {"cosine_decay_lr:decay_steps=-1", "decay_steps = -1 is outside [1, 2^53]"},
         {"cosine_decay_lr:decay_steps=3,alpha=nan", "alpha = nan is outside [0, inf)"},
         {"cosine_decay_lr:decay_steps=3,alpha=-0.1", "alpha = -0.1 is outside [0, inf)"},
     };
@@ -183,7 +183,7 @@ START_TEST(bad_fields_and_states_are_refused) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_null_with(tread_lr_scheduler_from_spec(optimizer, bad[i].spec), bad[i].sentence);
     tread_step_lr_options o = tread_step_lr_defaults();
-    ck_assert_null_with(tread_step_lr(optimizer, &o), "step_size = 0 is outside [1, inf), and there is no default");
+    ck_assert_null_with(tread_step_lr(optimizer, &o), "step_size = 0 is outside [1, 2^53], and there is no default");
     ck_assert_null_with(tread_step_lr(optimizer, NULL), "there is no default");
     o.step_size = 1;
     ck_assert_null_with(tread_step_lr(NULL, &o), "the optimizer is NULL");
@@ -210,7 +210,7 @@ START_TEST(bad_fields_and_states_are_refused) {
     ck_assert_fails(
         tread_lr_scheduler_load_state_dict(stairs, empty), TREAD_ERROR_FORMAT,
         "step_lr: the state does not fit, 4 differences: last_step = -1 is negative; state: there is no list "
-        "'last_lr'; options: step_lr: step_size = 0 is outside [1, inf), and there is no default; base_lrs has "
+        "'last_lr'; options: step_lr: step_size = 0 is outside [1, 2^53], and there is no default; base_lrs has "
         "1 groups, not 2");
     ck_assert_double_eq(tread_optimizer_lr(optimizer, 1), 0.2);
     tread_state_destroy(state);
