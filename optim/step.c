@@ -384,6 +384,7 @@ void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none) {
         return;
     for (size_t i = 0; i < optimizer->n_items; i++)
         tread_tensor_zero_grad(&optimizer->items[i].parameter->tensor, set_to_none);
+    optimizer->skip_next = false; /* what was clipped is gone */
     for (size_t g = 0; g < optimizer->n_groups; g++)
         optimizer->groups[g].clip = 1;
 }

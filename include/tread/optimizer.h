@@ -62,7 +62,8 @@ TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_cl
 TREAD_API int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer);
 /* Whether the last step applied nothing because clipping had met a non-finite norm under TREAD_NONFINITE_SKIP. */
 TREAD_API bool tread_optimizer_step_skipped(const tread_optimizer *optimizer);
-/* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding. */
+/* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding.
+ * What clipping left for the next step, a fused coefficient or the mark to skip it, goes with them. */
 TREAD_API void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none);
 
 /* For algorithms whose parameters differ between training and use (Schedule-Free): in evaluation mode the parameters
@@ -144,7 +145,8 @@ TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, F
 
 typedef enum tread_nonfinite_policy {
     TREAD_NONFINITE_ERROR = 0,     /* TREAD_ERROR_NUMERIC names the first bad parameter; gradients are untouched */
-    TREAD_NONFINITE_SKIP = 1,      /* the optimizer's next step applies and counts nothing */
+    TREAD_NONFINITE_SKIP = 1,      /* the optimizer's next step applies and counts nothing, unless gradients are
+                                      zeroed before it */
     TREAD_NONFINITE_PROPAGATE = 2, /* gradients are scaled all the same: NaN, or zeros where the norm is infinite */
 } tread_nonfinite_policy;
 
@@ -166,10 +168,12 @@ TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, con
 TREAD_API tread_status tread_optimizer_clip_grad_norm(tread_optimizer *optimizer, double max_norm, double norm_type,
                                                       const tread_clip_options *options, double *ret_norm);
 /* The same for any parameters, without an optimizer; under TREAD_NONFINITE_SKIP a non-finite norm leaves the gradients
- * alone, and the caller sees it in ret_norm. Also TREAD_ERROR_MEMORY. */
+ * alone, and the caller sees it in ret_norm. Also TREAD_ERROR_ARGUMENT for a parameter that is NULL or there twice, and
+ * TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_clip_grad_norm(const tread_context *context, tread_parameter_list params, double max_norm,
                                             double norm_type, tread_nonfinite_policy nonfinite, double *ret_norm);
-/* Limits each entry of the gradients to [-limit, limit]; NaN stays. TREAD_ERROR_ARGUMENT (limit < 0 or not finite). */
+/* Limits each entry of the gradients to [-limit, limit]; NaN stays. TREAD_ERROR_ARGUMENT (limit < 0 or not finite; a
+ * parameter that is NULL or there twice), TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_clip_grad_value(const tread_context *context, tread_parameter_list params, double limit);
 
 /* ---- State ----
