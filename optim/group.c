@@ -181,6 +181,10 @@ double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group) {
                                        : NAN;
 }
 
+double tread_optimizer_initial_lr(const tread_optimizer *optimizer, size_t group) {
+    return optimizer != NULL && group < optimizer->n_groups ? optimizer->groups[group].initial_lr : NAN;
+}
+
 /* One field as a number, or as text where text is not NULL. */
 typedef struct assignment {
     const char *field;

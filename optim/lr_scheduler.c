@@ -252,10 +252,16 @@ int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler) {
 }
 
 double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t at) {
-    if (scheduler == NULL)
+    return tread_lr_scheduler_get_lr_of_group(scheduler, 0, base_lr, at);
+}
+
+double tread_lr_scheduler_get_lr_of_group(const tread_lr_scheduler *scheduler, size_t group, double base_lr,
+                                          int64_t at) {
+    if (scheduler == NULL || scheduler->type->lr == NULL)
         return NAN;
     bool is_step = at >= 0 && at <= (int64_t)TREAD_LARGEST_INTEGER;
-    return scheduler->type->lr != NULL && is_step ? scheduler->type->lr(scheduler->options, base_lr, at, 0) : NAN;
+    bool is_group = group == 0 || group < scheduler->n_lrs; /* for so many its lists were found to fit */
+    return is_step && is_group ? scheduler->type->lr(scheduler->options, base_lr, at, group) : NAN;
 }
 
 const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler) {

@@ -106,6 +106,8 @@ TREAD_API tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size
                                                 const char *text);
 /* The group's learning rate; NAN if there is no such group. */
 TREAD_API double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group);
+/* The lr that its schedules start from; NAN if no scheduler has set one, or there is no such group. */
+TREAD_API double tread_optimizer_initial_lr(const tread_optimizer *optimizer, size_t group);
 
 TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
 /* Whether a gradient may be sparse; see below. */

@@ -136,6 +136,34 @@ START_TEST(resuming_goes_on_in_any_order) {
 }
 END_TEST
 
+START_TEST(each_group_has_its_base_and_its_values) {
+    params p = params_make(3, sizes);
+    tread_optimizer *optimizer = two_groups(&p, 0.8, 0.4);
+    ck_assert(isnan(tread_optimizer_initial_lr(optimizer, 0)));
+    ck_assert(isnan(tread_optimizer_initial_lr(NULL, 0)));
+    tread_lr_scheduler *cycle = tread_lr_scheduler_from_spec(optimizer, "cyclic_lr:max_lr=1/2,step_size_up=4");
+    ck_assert_msg(cycle != NULL, "%s", tread_last_error());
+    ck_assert_double_eq(tread_optimizer_initial_lr(optimizer, 0), 0.8);
+    ck_assert_double_eq(tread_optimizer_initial_lr(optimizer, 1), 0.4);
+    ck_assert(isnan(tread_optimizer_initial_lr(optimizer, 2)));
+    for (int n = 0; n < 10; n++) {
+        for (size_t g = 0; g < 2; g++)
+            ck_assert_double_eq(
+                tread_lr_scheduler_get_lr_of_group(cycle, g, tread_optimizer_initial_lr(optimizer, g), n),
+                tread_optimizer_lr(optimizer, g));
+        ck_assert_double_eq(tread_lr_scheduler_get_lr(cycle, 0.8, n), tread_optimizer_lr(optimizer, 0));
+        ck_assert_ok(tread_lr_scheduler_step(cycle));
+    }
+    ck_assert_double_eq(tread_lr_scheduler_get_lr_of_group(cycle, 1, 0.4, 4), 2); /* the peak */
+    ck_assert(isnan(tread_lr_scheduler_get_lr_of_group(cycle, 2, 0.4, 4)));
+    ck_assert(isnan(tread_lr_scheduler_get_lr_of_group(cycle, 1, 0.4, -1)));
+    ck_assert(isnan(tread_lr_scheduler_get_lr_of_group(NULL, 0, 0.4, 1)));
+    tread_lr_scheduler_destroy(cycle);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
 START_TEST(groups_that_come_later_take_part) {
     for (const lr_reference *r = lr_references; r->spec != NULL; r++) {
         params p = params_make(3, sizes);
@@ -426,6 +454,7 @@ START_TEST(help_lists_every_field) {
 END_TEST
 
 TEST_MAIN("lr_scheduler", powers_and_cosines_are_exact, schedules_follow_the_formulas, resuming_goes_on_in_any_order,
-          groups_that_come_later_take_part, bad_fields_and_states_are_refused, verbose_goes_to_the_log,
-          failing_allocations_change_nothing, schedules_on_a_metric_and_with_lists_fit_the_table,
-          a_rate_out_of_range_changes_nothing, help_lists_every_field)
+          each_group_has_its_base_and_its_values, groups_that_come_later_take_part, bad_fields_and_states_are_refused,
+          verbose_goes_to_the_log, failing_allocations_change_nothing,
+          schedules_on_a_metric_and_with_lists_fit_the_table, a_rate_out_of_range_changes_nothing,
+          help_lists_every_field)
