@@ -71,7 +71,7 @@ tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_para
     const float *x = group->params[0]->tensor.data;
     size_t n_slots = 0;
     for (int s = 0; s < type->n_slots; s++)
-        if (type->slots[s].needed == NULL || type->slots[s].needed(group->spare)) {
+        if (tread_slot_is_needed(&type->slots[s], group->spare)) {
             memory.mask |= 1u << s;
             n_slots++;
         }

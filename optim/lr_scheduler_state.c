@@ -117,6 +117,7 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
     }
     if (strcmp(algorithm, type->table.name) != 0) {
         tread_report_part(report, "it is of %s", algorithm);
+        read_lrs(root, "last_lr", n, in->lrs, report);
         return TREAD_OK;
     }
     if (tread_state_get_integer(root, "last_step", &in->last_step) != TREAD_OK)

@@ -177,6 +177,10 @@ START_TEST(an_optimizer_without_momentum_is_refused) {
     ck_assert_fails(tread_lr_scheduler_load_state_dict(scheduler, state), TREAD_ERROR_FORMAT,
                     "last_lr has 2 groups, not 1; base_lrs has 2 groups, not 1; one_cycle_lr: cycle_momentum "
                     "is true, and plain has neither momentum nor betas that may change");
+    tread_lr_scheduler *stairs = make(optimizer, "step_lr:step_size=2");
+    ck_assert_fails(tread_lr_scheduler_load_state_dict(stairs, state), TREAD_ERROR_FORMAT,
+                    "2 differences: it is of one_cycle_lr; last_lr has 2 groups, not 1");
+    tread_lr_scheduler_destroy(stairs);
     tread_state_destroy(state);
     tread_lr_scheduler_destroy(scheduler);
     tread_lr_scheduler_destroy(cycles);
