@@ -17,10 +17,8 @@ typedef struct tread_adam_factors {
 /* c = 1 - beta^step: what an average that started at 0 is too small by. */
 static inline double tread_bias_correction(double beta, uint64_t step) { return 1 - tread_power(beta, step); }
 
-static inline tread_adam_factors tread_adam_factors_at(uint64_t step, double lr, const double betas[2], double eps,
-                                                       double decay, bool bias_corrected) {
-    const double c1 = bias_corrected ? tread_bias_correction(betas[0], step) : 1;
-    const double c2 = bias_corrected ? tread_bias_correction(betas[1], step) : 1;
+static inline tread_adam_factors tread_adam_factors_of(double c1, double c2, double lr, const double betas[2],
+                                                       double eps, double decay) {
     return (tread_adam_factors){.beta1 = (float)betas[0],
                                 .beta2 = (float)betas[1],
                                 .rest1 = (float)(1 - betas[0]),
@@ -29,6 +27,13 @@ static inline tread_adam_factors tread_adam_factors_at(uint64_t step, double lr,
                                 .root = (float)(1 / sqrt(c2)),
                                 .eps = (float)eps,
                                 .decay = (float)decay};
+}
+
+static inline tread_adam_factors tread_adam_factors_at(uint64_t step, double lr, const double betas[2], double eps,
+                                                       double decay, bool bias_corrected) {
+    const double c1 = bias_corrected ? tread_bias_correction(betas[0], step) : 1;
+    const double c2 = bias_corrected ? tread_bias_correction(betas[1], step) : 1;
+    return tread_adam_factors_of(c1, c2, lr, betas, eps, decay);
 }
 
 #define TREAD_FIELD_BETAS(struct_name, first, second, text)                                                            \

@@ -8,8 +8,7 @@
 #include "core/parallel.h"
 #include "core/status.h"
 #include "optim/split.h"
-
-#define LINE_FLOATS ((int64_t)(TREAD_ALIGNMENT / sizeof(float)))
+#include "optim/vector.h"
 
 /* The arrays that grow with every group; made anew, then put in place of the old ones. */
 typedef struct tables {
@@ -83,7 +82,7 @@ static void fill_items(const tread_optimizer *optimizer, tread_param_group *grou
         item->progress.fresh = (uint32_t)-1;
         for (int s = 0; s < optimizer->type->n_scalars; s++)
             item->progress.scalars[s] = optimizer->type->scalars[s].initial;
-        group->n_floats += (x->count + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+        group->n_floats += tread_line_padded(x->count);
         t->leaves.items[group->first + i] = (tread_leaf){.tensor = x, .first_chunk = t->leaves.n_chunks};
         t->leaves.n_chunks += tread_chunk_count(x->count);
     }

@@ -16,7 +16,7 @@ static void prepare(const void *options, tread_progress *progress, void *ret_fac
     const double c2 = tread_bias_correction(o->betas[1], progress->step);
     const double limit = 2 / (1 - o->betas[1]) - 1, rho = limit - 2 * (double)progress->step * (1 - c2) / c2;
     factors *f = ret_factors;
-    f->adam = tread_adam_factors_at(progress->step, o->lr, o->betas, o->eps, o->weight_decay, true);
+    f->adam = tread_adam_factors_of(c1, c2, o->lr, o->betas, o->eps, o->weight_decay);
     f->rectified = rho > 5;
     f->rectified_rate = 0;
     if (f->rectified)
