@@ -81,6 +81,11 @@ typedef struct tread_field_table {
         .name = #member, .kind = TREAD_FIELD_REAL, .offset = offsetof(struct_name, member), .initial = {value},        \
         .range = bounds, .doc = (text)                                                                                 \
     }
+#define TREAD_INTEGER(struct_name, member, value, bounds, text)                                                        \
+    {                                                                                                                  \
+        .name = #member, .kind = TREAD_FIELD_INTEGER, .offset = offsetof(struct_name, member), .initial = {value},     \
+        .range = bounds, .doc = (text)                                                                                 \
+    }
 #define TREAD_BOOLEAN(struct_name, member, value, text)                                                                \
     {                                                                                                                  \
         .name = #member, .kind = TREAD_FIELD_BOOLEAN, .offset = offsetof(struct_name, member), .initial = {value},     \

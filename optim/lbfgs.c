@@ -143,21 +143,16 @@ static tread_status solve(tread_optimizer *optimizer, void *memory, tread_closur
 
 /* ---- The table ---- */
 
-#define INTEGER(member, value, least, text)                                                                            \
-    {                                                                                                                  \
-        .name = #member, .kind = TREAD_FIELD_INTEGER, .offset = offsetof(tread_lbfgs_options, member),                 \
-        .initial = {value}, .range = TREAD_RANGE_FROM(least), .doc = (text)                                            \
-    }
-
 static const char *const line_searches[] = {"none", "strong_wolfe", NULL};
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_lbfgs_options, 1),
-    INTEGER(max_iter, 20, 1, "iterations a step"),
-    INTEGER(max_eval, 0, 0, "closure calls after which no iteration begins; 0: max_iter * 5 / 4"),
+    TREAD_INTEGER(tread_lbfgs_options, max_iter, 20, TREAD_RANGE_FROM(1), "iterations a step"),
+    TREAD_INTEGER(tread_lbfgs_options, max_eval, 0, TREAD_RANGE_FROM(0),
+                  "closure calls after which no iteration begins; 0: max_iter * 5 / 4"),
     TREAD_REAL(tread_lbfgs_options, tolerance_grad, 1e-7, TREAD_RANGE_NOT_NEGATIVE, "of the largest gradient entry"),
     TREAD_REAL(tread_lbfgs_options, tolerance_change, 1e-9, TREAD_RANGE_NOT_NEGATIVE,
                "of the change of loss and parameters"),
-    INTEGER(history_size, 100, 1, "pairs kept"),
+    TREAD_INTEGER(tread_lbfgs_options, history_size, 100, TREAD_RANGE_FROM(1), "pairs kept"),
     {.name = "line_search",
      .kind = TREAD_FIELD_CHOICE,
      .offset = offsetof(tread_lbfgs_options, line_search),

@@ -126,12 +126,8 @@ START_TEST(resuming_goes_on_in_any_order) {
             }
             tread_state_destroy(optimizer);
             tread_state_destroy(scheduler);
-            tread_lr_scheduler_destroy(x);
-            tread_lr_scheduler_destroy(y);
-            tread_optimizer_destroy(a);
-            tread_optimizer_destroy(b);
-            params_destroy(&p);
-            params_destroy(&q);
+            destroy_run(x, a, &p);
+            destroy_run(y, b, &q);
         }
 }
 END_TEST
@@ -281,7 +277,7 @@ typedef struct making {
     tread_lr_scheduler *scheduler;
     tread_state *state;
 } making;
-static void *make_scheduler(void *data) { return tread_lr_scheduler_from_spec(((making *)data)->optimizer, specs[1]); }
+static void *make_again(void *data) { return tread_lr_scheduler_from_spec(((making *)data)->optimizer, specs[1]); }
 static void unmake_scheduler(void *data, void *made) {
     (void)data;
     tread_lr_scheduler_destroy(made);
@@ -303,8 +299,8 @@ static void keep(void *data, void *made) {
 START_TEST(failing_allocations_change_nothing) {
     params p = params_make(2, sizes);
     making m = {.optimizer = two_groups(&p, 0.1, 0.2)};
-    fail_every_allocation(make_scheduler, unmake_scheduler, &m);
-    m.scheduler = make_scheduler(&m);
+    fail_every_allocation(make_again, unmake_scheduler, &m);
+    m.scheduler = make_again(&m);
     fail_every_allocation(take_state, unmake_state, &m);
     m.state = take_state(&m);
     ck_assert_ok(tread_lr_scheduler_step(m.scheduler));
