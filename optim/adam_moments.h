@@ -44,4 +44,10 @@ static inline tread_adam_factors tread_adam_factors_at(uint64_t step, double lr,
 #define TREAD_FIELD_ADAM_BETAS(struct_name)                                                                            \
     TREAD_FIELD_BETAS(struct_name, 0.9, 0.999, "decay of the averages of the gradient and of its square")
 
+#define TREAD_FIELD_EPS(struct_name)                                                                                   \
+    TREAD_REAL(struct_name, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator")
+#define TREAD_FIELD_AMSGRAD(struct_name) TREAD_BOOLEAN(struct_name, amsgrad, 0, "divide by the largest average so far")
+#define TREAD_FIELD_BIAS_CORRECTION(struct_name)                                                                       \
+    TREAD_BOOLEAN(struct_name, do_bias_correction, 1, "undo the averages' start at 0")
+
 #endif

@@ -54,7 +54,7 @@ static void update(const void *f, const tread_update *u) {
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_radam_options, 1e-3),
     TREAD_FIELD_ADAM_BETAS(tread_radam_options),
-    TREAD_REAL(tread_radam_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator"),
+    TREAD_FIELD_EPS(tread_radam_options),
     TREAD_REAL(tread_radam_options, weight_decay, 0, TREAD_RANGE_NOT_NEGATIVE, "L2 penalty, added to the gradient"),
     TREAD_FIELDS_OF_ALL(tread_radam_options),
 };
