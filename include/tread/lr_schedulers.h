@@ -8,8 +8,8 @@
  * A constructor copies options, lists too. Fields without a default must be set. NULL: TREAD_ERROR_ARGUMENT (a value
  * out of range, named with the range; a list that has neither one entry nor one a group), TREAD_ERROR_STATE (last_step
  * >= 0 and a group without initial_lr; or schedulers that cannot share an optimizer), TREAD_ERROR_NUMERIC (a first lr
- * that is not finite or negative), TREAD_ERROR_MEMORY; the optimizer is untouched then. The caller destroys the
- * scheduler.
+ * that is negative, not finite or above the largest float), TREAD_ERROR_MEMORY; the optimizer is untouched then.
+ * The caller destroys the scheduler.
  *
  * In the formulas b is the base lr and n the step: n = 0 from construction to the first step. Every one of them is
  * evaluated as it stands for any n, not from the lr before, by arithmetic whose bits no C library changes, and is exact

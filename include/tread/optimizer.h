@@ -19,8 +19,8 @@
  * - A context, parameters and the arrays they lie in must outlive the optimizer. Parameters may join a larger module
  * after the optimizer was made. One optimizer is used by one thread at a time.
  *
- * Option values are checked strictly: NaN and infinity are refused everywhere except where noted, and the error names
- * optimizer, field, value and range ("adam: betas[1] = 1.5 is outside [0, 1)"). */
+ * Option values are checked strictly: NaN, infinity and what is above the largest float are refused everywhere except
+ * where noted, and the error names optimizer, field, value and range ("adam: betas[1] = 1.5 is outside [0, 1)"). */
 #ifndef TREAD_OPTIMIZER_H
 #define TREAD_OPTIMIZER_H
 

@@ -261,6 +261,8 @@ START_TEST(bad_requests_and_failing_allocations_change_nothing) {
         double max_norm, type;
         const char *sentence;
     } bad[] = {{-1, 2, "max_norm = -1 is outside [0, inf)"},
+               {-0.123456789, 2, "max_norm = -0.123456789 is"},
+               {1, -0.123456789, "norm_type = -0.123456789 is"},
                {NAN, 2, "max_norm = nan"},
                {1, 0, "norm_type = 0 is outside (0, inf)"},
                {1, -2, "norm_type = -2"},

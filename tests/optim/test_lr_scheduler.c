@@ -427,6 +427,14 @@ START_TEST(a_rate_out_of_range_changes_nothing) {
     ck_assert_int_eq(tread_lr_scheduler_last_step(scheduler), 2);
     ck_assert_double_eq(tread_optimizer_lr(optimizer, 1), 0);
     tread_lr_scheduler_destroy(scheduler);
+    /* Kernels would take it for infinity. */
+    tread_optimizer_destroy(optimizer);
+    optimizer = two_groups(&p, 4, 2);
+    scheduler = make_scheduler(optimizer, "exponential_lr:gamma=1e38");
+    ck_assert_fails(tread_lr_scheduler_step(scheduler), TREAD_ERROR_NUMERIC,
+                    "lr of group 0 at step 1 is 4e+38, above the largest float");
+    ck_assert_double_eq(tread_optimizer_lr(optimizer, 0), 4);
+    tread_lr_scheduler_destroy(scheduler);
     tread_optimizer_destroy(optimizer);
     params_destroy(&p);
 }
