@@ -15,6 +15,13 @@ static bool read_rule(const cli_command *command, const char *text, char *ret_pa
     return true;
 }
 
+/* The sentence about a rule that was tried alone, for any parameter, without the name it had there. */
+static const char *last_error_of_trial(void) {
+    static const char trial[] = "rule 0 ('*'): ";
+    const char *sentence = tread_last_error();
+    return strncmp(sentence, trial, sizeof trial - 1) == 0 ? sentence + sizeof trial - 1 : sentence;
+}
+
 /* Whether the optimizer takes these options for a matrix. */
 static bool try(const tread_context *context, const char *optimizer, const tread_groups_options *options,
                 tread_parameter_role role) {
@@ -46,7 +53,7 @@ bool cli_groups_read(const cli_command *command, const tread_context *context, c
         alone.rules = &(tread_group_rule){"*", rule->fields};
         alone.n_rules = 1;
         if (!try(context, optimizer, &alone, TREAD_ROLE_WEIGHT))
-            return cli_misuse(command, "--group: %s: %s", options->rules.values[i], tread_last_error()), false;
+            return cli_misuse(command, "--group: %s: %s", options->rules.values[i], last_error_of_trial()), false;
     }
     o->n_rules = options->rules.count;
     return true;

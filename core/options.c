@@ -7,6 +7,10 @@ tread_status tread_options_read(const char *call, const void *given, void *optio
         return TREAD_OK;
     size_t size;
     memcpy(&size, given, sizeof size);
+    return tread_options_lay(call, given, size, options, known);
+}
+
+tread_status tread_options_lay(const char *call, const void *given, size_t size, void *options, size_t known) {
     if (size < sizeof size)
         return tread_fail(TREAD_ERROR_ARGUMENT,
                           "%s: options.size is %zu; begin with what the _defaults() function returns", call, size);

@@ -5,6 +5,7 @@
 #include "core/isa.h"
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "core/search.h"
 
 /* ---- Grouping ---- */
 
@@ -76,15 +77,9 @@ typedef struct job {
 
 /* The first group that begins at or after `entry`. */
 static int64_t group_from(const tread_row_groups *groups, int64_t entry) {
-    int64_t low = 0, high = groups->count;
-    while (low < high) {
-        int64_t middle = (low + high) / 2;
-        if (groups->starts[middle] < entry)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    int64_t place;
+    TREAD_FIND_FIRST(place, groups->count, i, groups->starts[i] >= entry);
+    return place;
 }
 
 /* The range is of entries, so that threads get equal work; a group belongs to whoever holds its first entry. */

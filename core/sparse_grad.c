@@ -192,9 +192,11 @@ tread_status tread_tensor_sparse_grad(tread_tensor *x, tread_sparse_rows *ret_ro
 tread_status tread_tensor_set_sparse_grad(tread_tensor *x, int64_t n, const int32_t *indices, const float *rows) {
     TREAD_REFUSE_NULL("set_sparse_grad", x);
     TREAD_TRY(check_leaf(x, "set_sparse_grad"));
-    if (n < 0 || (n > 0 && (indices == NULL || (rows == NULL && x->shape[1] > 0))))
-        return tread_fail(TREAD_ERROR_ARGUMENT, "set_sparse_grad: %lld entries, indices %p, rows %p", (long long)n,
-                          (const void *)indices, (const void *)rows);
+    if (n < 0)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "set_sparse_grad: n = %lld is negative", (long long)n);
+    if (n > 0 && (indices == NULL || (rows == NULL && x->shape[1] > 0)))
+        return tread_fail(TREAD_ERROR_ARGUMENT, "set_sparse_grad: %s is NULL, and there are %lld entries",
+                          indices == NULL ? "indices" : "rows", (long long)n);
     for (int64_t i = 0; i < n; i++)
         if (indices[i] < 0 || indices[i] >= x->shape[0])
             return tread_fail(TREAD_ERROR_ARGUMENT, "set_sparse_grad: index %d of entry %lld is outside [0, %lld)",

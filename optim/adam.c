@@ -44,10 +44,10 @@ static bool has_vmax(const void *options) { return ((const tread_adam_options *)
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_adam_options, 1e-3),
     TREAD_FIELD_ADAM_BETAS(tread_adam_options),
-    TREAD_REAL(tread_adam_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator"),
+    TREAD_FIELD_EPS(tread_adam_options),
     TREAD_REAL(tread_adam_options, weight_decay, 0, TREAD_RANGE_NOT_NEGATIVE, "L2 penalty, added to the gradient"),
-    TREAD_BOOLEAN(tread_adam_options, amsgrad, 0, "divide by the largest average so far"),
-    TREAD_BOOLEAN(tread_adam_options, do_bias_correction, 1, "undo the averages' start at 0"),
+    TREAD_FIELD_AMSGRAD(tread_adam_options),
+    TREAD_FIELD_BIAS_CORRECTION(tread_adam_options),
     TREAD_FIELDS_OF_ALL(tread_adam_options),
 };
 

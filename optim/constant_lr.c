@@ -9,12 +9,7 @@ static double lr(const void *options, double base_lr, int64_t step, size_t group
 
 static const tread_field fields[] = {
     TREAD_REAL(tread_constant_lr_options, factor, 1.0 / 3, TREAD_RANGE_NOT_NEGATIVE, "of lr at first"),
-    {.name = "total_iters",
-     .kind = TREAD_FIELD_INTEGER,
-     .offset = offsetof(tread_constant_lr_options, total_iters),
-     .initial = {5},
-     .range = TREAD_RANGE_FROM(0),
-     .doc = "steps with it"},
+    TREAD_INTEGER(tread_constant_lr_options, total_iters, 5, TREAD_RANGE_FROM(0), "steps with it"),
     TREAD_FIELDS_OF_SCHEDULERS(tread_constant_lr_options),
 };
 

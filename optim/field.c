@@ -1,5 +1,6 @@
 #include "optim/field.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,9 +35,45 @@ static void set_value(const tread_field *field, void *options, size_t i, double 
     }
 }
 
+/* The member `size` of options holds the struct's size below, and above it the mark of whose options they are: structs
+ * of other algorithms come through `const void *` too, and many begin alike. */
+_Static_assert(sizeof(size_t) == 8, "room for a mark above the size");
+#define MARK_SHIFT 32
+
+/* FNV-1a of the name; never 0, which is the mark of a size that no _defaults() has set. */
+static size_t mark_of(const tread_field_table *table) {
+    uint32_t hash = 2166136261u;
+    for (const char *c = table->name; *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    return (size_t)(hash != 0 ? hash : 1) << MARK_SHIFT;
+}
+
+static const char *owner_of(size_t mark) {
+    for (size_t i = 0; tread_table_at(i) != NULL; i++)
+        if (mark_of(tread_table_at(i)) == mark)
+            return tread_table_at(i)->name;
+    return NULL;
+}
+
+/* Whether options are of this table, and in ret_size how long they are. */
+static tread_status check_mark(const tread_field_table *table, const void *options, size_t *ret_size) {
+    const size_t marked = *(const size_t *)options, size = marked & (((size_t)1 << MARK_SHIFT) - 1);
+    const size_t mark = marked - size;
+    *ret_size = size;
+    if (mark == mark_of(table))
+        return TREAD_OK;
+    const char *owner = owner_of(mark);
+    if (owner != NULL)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: the options are those of %s; begin with tread_%s_defaults()",
+                          table->name, owner, table->name);
+    return tread_fail(TREAD_ERROR_ARGUMENT,
+                      "%s: options.size is %zu, which no _defaults() function has set; begin with tread_%s_defaults()",
+                      table->name, marked, table->name);
+}
+
 void tread_fields_defaults(const tread_field_table *table, void *ret_options) {
     memset(ret_options, 0, table->size);
-    *(size_t *)ret_options = table->size;
+    *(size_t *)ret_options = mark_of(table) | table->size;
     for (size_t f = 0; f < table->n_fields; f++)
         for (size_t i = 0; i < tread_field_values(&table->fields[f]); i++)
             set_value(&table->fields[f], ret_options, i, table->fields[f].initial[i]);
@@ -85,12 +122,15 @@ static tread_status own_lists(const tread_field_table *table, void *options) {
 }
 
 tread_status tread_fields_clone(const tread_field_table *table, const void *options, void **ret_options) {
+    size_t size = 0;
+    if (options != NULL)
+        TREAD_TRY(check_mark(table, options, &size));
     void *copy = tread_alloc(table->size, "options");
     if (copy == NULL)
         return TREAD_ERROR_MEMORY;
     tread_fields_defaults(table, copy);
-    tread_status status = tread_options_read(table->name, options, copy, table->size);
-    *(size_t *)copy = table->size;
+    tread_status status = options != NULL ? tread_options_lay(table->name, options, size, copy, table->size) : TREAD_OK;
+    *(size_t *)copy = mark_of(table) | table->size;
     if (status != TREAD_OK) {
         tread_free(copy); /* its lists, if any, are the caller's */
         return status;
@@ -127,10 +167,30 @@ static bool in_range(const tread_range *range, double value) {
            (range->high_open ? value < range->high : value <= range->high);
 }
 
+static bool is_whole(const tread_field *field) {
+    return field->kind == TREAD_FIELD_INTEGER || field->kind == TREAD_FIELD_INTEGER_LIST;
+}
+
+/* Whole numbers end at 2^53 where the table names no end. */
+static tread_range range_of(const tread_field *field) {
+    tread_range range = field->range;
+    if (is_whole(field) && isinf(range.high)) {
+        range.high = TREAD_LARGEST_INTEGER;
+        range.high_open = false;
+    }
+    return range;
+}
+
+/* Reals up to infinity become floats in a kernel, as does the lr that they are a part of. */
+static bool is_above_floats(const tread_field *field, double value) {
+    const bool real = field->kind == TREAD_FIELD_REAL || field->kind == TREAD_FIELD_REAL_LIST;
+    return real && isinf(field->range.high) && !field->range.infinity && !field->may_be_absent && value > FLT_MAX;
+}
+
 /* "[0, 1)" and the like */
 static void range_text(const tread_field *field, tread_report *text) {
     char low[TREAD_NUMBER_TEXT], high[TREAD_NUMBER_TEXT];
-    const tread_range *range = &field->range;
+    const tread_range range = range_of(field);
     if (field->kind == TREAD_FIELD_BOOLEAN) {
         tread_report_add(text, "true or false");
     } else if (field->kind == TREAD_FIELD_CHOICE) {
@@ -145,10 +205,11 @@ static void range_text(const tread_field *field, tread_report *text) {
     } else if (tread_field_has_schedulers(field)) {
         tread_report_add(text, field->kind == TREAD_FIELD_SCHEDULER ? "[a scheduler]" : "[a scheduler]/[another]/...");
     } else {
-        tread_report_add(text, "%c%s, %s%c", range->low_open ? '(' : '[', tread_number_text(low, range->low),
-                         tread_number_text(high, range->high), range->high_open ? ')' : ']');
-        if (range->infinity)
-            tread_report_add(text, range->minus_infinity ? ", inf or -inf" : " or inf");
+        tread_report_add(text, "%c%s, %s%c", range.low_open ? '(' : '[', tread_number_text(low, range.low),
+                         range.high == TREAD_LARGEST_INTEGER ? "2^53" : tread_number_text(high, range.high),
+                         range.high_open ? ')' : ']');
+        if (range.infinity)
+            tread_report_add(text, range.minus_infinity ? ", inf or -inf" : " or inf");
     }
 }
 
@@ -162,20 +223,20 @@ static tread_status check_value(const tread_field_table *table, const tread_fiel
             n_choices++;
         fine = value >= 0 && value < n_choices;
     } else if (field->kind != TREAD_FIELD_BOOLEAN) {
-        fine = in_range(&field->range, value) || (field->may_be_absent && isnan(value));
+        const tread_range bounds = range_of(field);
+        fine = in_range(&bounds, value) || (field->may_be_absent && isnan(value));
     }
-    bool whole = field->kind == TREAD_FIELD_INTEGER || field->kind == TREAD_FIELD_INTEGER_LIST;
-    bool large = whole && fabs(value) > TREAD_LARGEST_INTEGER;
-    if (fine && !large)
+    const bool above = fine && is_above_floats(field, value);
+    if (fine && !above)
         return TREAD_OK;
     tread_report range = {.length = 0};
     char number[TREAD_NUMBER_TEXT], index[32] = "";
     range_text(field, &range);
     if (many)
         snprintf(index, sizeof index, "[%zu]", i);
-    if (fine)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s%s = %.0f is more than 2^53", table->name, field->name, index,
-                          value);
+    if (above)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s%s = %s is above " TREAD_LARGEST_FLOAT_TEXT, table->name,
+                          field->name, index, tread_number_text(number, value));
     return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s%s = %s is outside %s%s", table->name, field->name, index,
                       tread_number_text(number, value), range.text, field->required ? ", and there is no default" : "");
 }
@@ -200,8 +261,9 @@ static const tread_field *find(const tread_field_table *table, const char *name,
     tread_report names = {.length = 0};
     for (size_t f = 0; f < table->n_fields; f++)
         tread_report_item(&names, table->fields[f].name);
-    return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: there is no field '%.*s'; there are %s", table->name, (int)length,
-                           name, names.text);
+    char quote[TREAD_QUOTE_TEXT];
+    return tread_fail_null(TREAD_ERROR_ARGUMENT, "%s: there is no field '%s'; there are %s", table->name,
+                           tread_quote(quote, name, length), names.text);
 }
 
 const tread_field *tread_fields_find(const tread_field_table *table, const char *name) {
@@ -226,11 +288,14 @@ static tread_status find_value(const tread_field_table *table, const char *name,
     }
     char *end = NULL;
     long i = bracket != NULL && bracket[1] >= '0' && bracket[1] <= '9' ? strtol(bracket + 1, &end, 10) : -1;
-    if (n == 1 || i < 0 || i >= n || strcmp(end, "]") != 0)
+    if (n == 1 || i < 0 || i >= n || strcmp(end, "]") != 0) {
+        char quote[TREAD_QUOTE_TEXT];
+        tread_quote(quote, name, strlen(name));
         return n == 1 ? tread_fail(TREAD_ERROR_ARGUMENT, "%s: '%s' has an index, and %s is one value", table->name,
-                                   name, field->name)
+                                   quote, field->name)
                       : tread_fail(TREAD_ERROR_ARGUMENT, "%s: '%s' is not one of the values of %s, [0] to [%d]",
-                                   table->name, name, field->name, n - 1);
+                                   table->name, quote, field->name, n - 1);
+    }
     *ret_field = field;
     *ret_i = (size_t)i;
     return TREAD_OK;
@@ -288,7 +353,7 @@ void tread_field_describe(const tread_field *field, tread_field_info *ret_info) 
                                    .required = field->required,
                                    .doc = field->doc,
                                    .low = field->range.low,
-                                   .high = field->range.high};
+                                   .high = range_of(field).high};
     snprintf(ret_info->default_text, sizeof ret_info->default_text, "%.*s", (int)sizeof ret_info->default_text - 1,
              initial.text);
     snprintf(ret_info->range, sizeof ret_info->range, "%.*s", (int)sizeof ret_info->range - 1, range.text);

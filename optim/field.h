@@ -13,6 +13,8 @@
 #define TREAD_MAX_VALUES 2           /* of an array field */
 #define TREAD_LARGEST_INTEGER 0x1p53 /* of an integer field: doubles hold it, and sums of a few do not overflow */
 
+#define TREAD_LARGEST_FLOAT_TEXT "the largest float, 3.4028234663852886e+38"
+
 /* Whether an int64_t holds it; how large one may be is checked with its range. */
 static inline bool tread_is_integer(double value) { return fabs(value) < 0x1p63 && value == floor(value); }
 
@@ -50,15 +52,17 @@ typedef struct tread_field {
     const char *const *choices;       /* NULL at the end */
     bool required;                    /* no default: a spec string must give it, and a list may not be empty */
     bool identity;                    /* part of what the algorithm is: fixed once state exists */
-    bool unsaved;                     /* not in a state dict */
-    bool per_group;                   /* lists: one entry, or one a group (or none, where not required) */
-    bool may_be_absent;               /* reals: NAN is "none yet", and left out of a state dict */
+    bool in_parameters; /* of reals: the parameters hold a blend by its first value, so that setters may not
+                           change that once there were updates; loading replaces both */
+    bool unsaved;       /* not in a state dict */
+    bool per_group;     /* lists: one entry, or one a group (or none, where not required) */
+    bool may_be_absent; /* reals: NAN is "none yet", and left out of a state dict */
     const char *doc;
 } tread_field;
 
 typedef struct tread_field_table {
     const char *name; /* of the algorithm, "adam": begins every sentence */
-    size_t size;      /* of the struct, whose first member is size_t size */
+    size_t size;      /* of the struct, whose first member is size_t size: this and a mark of the name */
     const tread_field *fields;
     size_t n_fields;
     tread_status (*check)(
@@ -75,6 +79,11 @@ typedef struct tread_field_table {
 #define TREAD_REAL(struct_name, member, value, bounds, text)                                                           \
     {                                                                                                                  \
         .name = #member, .kind = TREAD_FIELD_REAL, .offset = offsetof(struct_name, member), .initial = {value},        \
+        .range = bounds, .doc = (text)                                                                                 \
+    }
+#define TREAD_INTEGER(struct_name, member, value, bounds, text)                                                        \
+    {                                                                                                                  \
+        .name = #member, .kind = TREAD_FIELD_INTEGER, .offset = offsetof(struct_name, member), .initial = {value},     \
         .range = bounds, .doc = (text)                                                                                 \
     }
 #define TREAD_BOOLEAN(struct_name, member, value, text)                                                                \
@@ -136,17 +145,21 @@ static inline size_t tread_field_values(const tread_field *field) {
     return field->n_values > 1 ? (size_t)field->n_values : 1;
 }
 
-/* Sets size and every default. */
+/* The tables of all optimizers, then of all schedulers; NULL past the end. */
+const tread_field_table *tread_table_at(size_t i);
+
+/* Sets size, with the mark of whose options they are, and every default. */
 void tread_fields_defaults(const tread_field_table *table, void *ret_options);
-/* A checked copy of a caller's struct (NULL: defaults), lists copied too, but of schedulers only their handles; options
- * of an older, shorter struct get the defaults of what they lack. Freed by tread_fields_free(). TREAD_ERROR_ARGUMENT,
- * TREAD_ERROR_MEMORY. */
+/* A checked copy of a caller's struct (NULL: defaults), which tread_fields_defaults() of this table has begun; lists
+ * copied too, but of schedulers only their handles; options of an older, shorter struct get the defaults of what they
+ * lack. Freed by tread_fields_free(). TREAD_ERROR_ARGUMENT, TREAD_ERROR_MEMORY. */
 tread_status tread_fields_clone(const tread_field_table *table, const void *options, void **ret_options);
 /* A copy of options of our own, with the schedulers in them. TREAD_ERROR_MEMORY. */
 tread_status tread_fields_copy(const tread_field_table *table, const void *options, void **ret_options);
 /* With the schedulers that options own. NULL is accepted. */
 void tread_fields_free(const tread_field_table *table, void *options);
-/* Each field in its range, then table->check. The sentence names table, field, value and range. */
+/* Each field in its range, and what becomes a float below infinity then too, then table->check. The sentence names
+ * table, field, value and range. */
 tread_status tread_fields_check(const tread_field_table *table, const void *options);
 
 /* NULL: TREAD_ERROR_ARGUMENT lists the fields. */

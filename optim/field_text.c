@@ -53,9 +53,10 @@ void tread_field_text(const tread_field *field, const void *options, tread_repor
 static tread_status fail_text(const tread_field_table *table, const tread_field *field, const char *text,
                               const char *what) {
     tread_field_info info;
+    char quote[TREAD_QUOTE_TEXT];
     tread_field_describe(field, &info);
-    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = '%s' is not %s%s", table->name, field->name, text, what,
-                      info.range);
+    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = '%s' is not %s%s", table->name, field->name,
+                      tread_quote(quote, text, strlen(text)), what, info.range);
 }
 
 static bool parse_integer(const char *text, size_t length, int64_t *ret_value) {
@@ -153,8 +154,11 @@ static size_t part_length(const char *text) {
 /* part: "key=value", ours to change. */
 static tread_status parse_part(const tread_field_table *table, void *options, char *part, uint64_t *given) {
     char *equals = strchr(part, '=');
-    if (equals == NULL || equals == part)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: '%s' is not of the form field=value", table->name, part);
+    if (equals == NULL || equals == part) {
+        char quote[TREAD_QUOTE_TEXT];
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: '%s' is not of the form field=value", table->name,
+                          tread_quote(quote, part, strlen(part)));
+    }
     *equals = '\0';
     const tread_field *field = tread_fields_find(table, part);
     if (field == NULL)

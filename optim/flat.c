@@ -1,12 +1,10 @@
 #include "optim/flat.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "core/isa.h"
 #include "core/lanes.h"
-#include "core/math.h"
-#include "core/memory.h"
+#include "optim/vector.h"
 
 #define FORK 32768 /* floats that are worth a second thread */
 
@@ -18,24 +16,6 @@ TREAD_KERNEL_BODY void TREAD_BODY(dot)(const float *from_a, const float *from_b,
 }
 TREAD_KERNEL(dot, (const float *a, const float *b, int64_t n, double *ret_sum), (a, b, n, ret_sum))
 
-TREAD_KERNEL_BODY void TREAD_BODY(sum_absolute)(const float *from, int64_t n, double *ret_sum) {
-    const float *restrict a = from;
-    TREAD_LANE_SUM(*ret_sum, n, i, fabsf(a[i]));
-}
-TREAD_KERNEL(sum_absolute, (const float *a, int64_t n, double *ret_sum), (a, n, ret_sum))
-
-/* Without their signs, floats are ordered as their bits are, and NaN above infinity. */
-TREAD_KERNEL_BODY void TREAD_BODY(largest_of)(const float *from, int64_t n, double *ret_largest) {
-    const float *restrict a = from;
-    uint32_t most = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const uint32_t bits = tread_bits_f32(a[i]) & 0x7fffffffu;
-        most = bits > most ? bits : most;
-    }
-    *ret_largest = tread_from_bits_f32(most);
-}
-TREAD_KERNEL(largest_of, (const float *a, int64_t n, double *ret_largest), (a, n, ret_largest))
-
 TREAD_KERNEL_BODY void TREAD_BODY(scale)(float *to, float by, const float *from, int64_t n) {
     float *restrict x = to;
     const float *restrict a = from;
@@ -43,13 +23,6 @@ TREAD_KERNEL_BODY void TREAD_BODY(scale)(float *to, float by, const float *from,
         x[i] = by * a[i];
 }
 TREAD_KERNEL(scale, (float *to, float by, const float *from, int64_t n), (to, by, from, n))
-
-TREAD_KERNEL_BODY void TREAD_BODY(multiply)(float *to, float by, int64_t n) {
-    float *restrict x = to;
-    for (int64_t i = 0; i < n; i++)
-        x[i] *= by;
-}
-TREAD_KERNEL(multiply, (float *x, float by, int64_t n), (x, by, n))
 
 TREAD_KERNEL_BODY void TREAD_BODY(subtract)(float *to, const float *from_a, const float *from_b, int64_t n) {
     float *restrict x = to;
@@ -107,13 +80,16 @@ static void run_chunks(void *argument, int64_t begin, int64_t end) {
     for (int64_t chunk = begin; chunk < end; chunk++) {
         int64_t size = tread_chunk_size(p->flat->n), at = chunk * size;
         int64_t n = p->flat->n - at < size ? p->flat->n - at : size;
-        double *partial = &p->flat->partial[chunk];
+        double *partial = &p->flat->partial[chunk], lanes[TREAD_LANES] = {0}, smallest;
         switch (p->work) {
         case DOT: TREAD_CALL(dot)(p->a + at, p->b + at, n, partial); break;
-        case SUM_ABSOLUTE: TREAD_CALL(sum_absolute)(p->a + at, n, partial); break;
-        case LARGEST: TREAD_CALL(largest_of)(p->a + at, n, partial); break;
+        case SUM_ABSOLUTE:
+            tread_vector_add_absolute(p->a + at, n, lanes);
+            *partial = tread_lanes_fold(lanes);
+            break;
+        case LARGEST: tread_vector_extremes(p->a + at, n, partial, &smallest); break;
         case SCALE: TREAD_CALL(scale)(p->to + at, p->by, p->a + at, n); break;
-        case MULTIPLY: TREAD_CALL(multiply)(p->to + at, p->by, n); break;
+        case MULTIPLY: tread_vector_scale(p->to + at, n, p->by); break;
         case SUBTRACT: TREAD_CALL(subtract)(p->to + at, p->a + at, p->b + at, n); break;
         case ADD_DOT: add_dot(p, at, n, partial); break;
         }
@@ -184,7 +160,7 @@ static void move_range(void *argument, int64_t begin, int64_t end) {
 }
 
 static void run_move(const tread_flat *flat, int64_t n, move m) {
-    tread_parallel_for(flat->context, n, FORK / 2, TREAD_ALIGNMENT / sizeof(float), move_range, &m);
+    tread_parallel_for(flat->context, n, FORK / 2, TREAD_LINE_FLOATS, move_range, &m);
 }
 
 void tread_flat_from_values(const tread_flat *flat, const tread_optimizer *optimizer, float *to) {

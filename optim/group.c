@@ -17,6 +17,21 @@ void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *gro
     *(double *)tread_group_option(optimizer, group, "lr") = lr;
 }
 
+const char *tread_group_momentum_field(const tread_optimizer *optimizer, const tread_param_group *group) {
+    const tread_field_table *table = &optimizer->type->table;
+    const char *name = NULL;
+    if (optimizer->type->momentum_field != NULL)
+        return optimizer->type->momentum_field(group->options);
+    for (size_t f = 0; f < table->n_fields; f++)
+        if (table->fields[f].in_parameters)
+            continue;
+        else if (strcmp(table->fields[f].name, "momentum") == 0)
+            return "momentum";
+        else if (strcmp(table->fields[f].name, "betas") == 0)
+            name = "betas[0]";
+    return name;
+}
+
 const char *tread_item_name(const tread_optimizer *optimizer, size_t item, char *buffer) {
     const char *name = tread_parameter_name(optimizer->items[item].parameter);
     if (name != NULL)
@@ -56,7 +71,7 @@ tread_status tread_group_plan(const tread_optimizer *optimizer, const tread_para
     const float *x = group->params[0]->tensor.data;
     size_t n_slots = 0;
     for (int s = 0; s < type->n_slots; s++)
-        if (type->slots[s].needed == NULL || type->slots[s].needed(group->spare)) {
+        if (tread_slot_is_needed(&type->slots[s], group->spare)) {
             memory.mask |= 1u << s;
             n_slots++;
         }
@@ -166,12 +181,23 @@ double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group) {
                                        : NAN;
 }
 
+double tread_optimizer_initial_lr(const tread_optimizer *optimizer, size_t group) {
+    return optimizer != NULL && group < optimizer->n_groups ? optimizer->groups[group].initial_lr : NAN;
+}
+
 /* One field as a number, or as text where text is not NULL. */
 typedef struct assignment {
     const char *field;
     double value;
     const char *text;
 } assignment;
+
+static bool has_updates(const tread_optimizer *optimizer, const tread_param_group *group) {
+    for (size_t i = group->first; i < group->first + group->count; i++)
+        if (optimizer->items[i].progress.step > 0)
+            return true;
+    return false;
+}
 
 /* The group's spare options with the new value, checked. Optimizers have no lists, so that a byte copy is whole. */
 static tread_status assign(const tread_optimizer *optimizer, const tread_param_group *group, const assignment *a) {
@@ -190,7 +216,20 @@ static tread_status assign(const tread_optimizer *optimizer, const tread_param_g
     const char *was = (const char *)group->options + field->offset, *is = (const char *)group->spare + field->offset;
     if (field->identity && memcmp(was, is, sizeof(int)) != 0) /* choices */
         return tread_fail(TREAD_ERROR_STATE, "%s: %s is fixed when the group is made", table->name, field->name);
+    if (field->in_parameters && *(const double *)was != *(const double *)is && has_updates(optimizer, group))
+        return tread_fail(TREAD_ERROR_STATE,
+                          "%s: %s%s is fixed once there were updates: the parameters were made with it", table->name,
+                          field->name, tread_field_values(field) > 1 ? "[0]" : "");
     return TREAD_OK;
+}
+
+tread_status tread_groups_set_momentum(tread_optimizer *optimizer, double momentum) {
+    for (size_t g = 0; g < optimizer->n_groups; g++) {
+        const tread_param_group *group = &optimizer->groups[g];
+        TREAD_TRY(
+            assign(optimizer, group, &(assignment){tread_group_momentum_field(optimizer, group), momentum, NULL}));
+    }
+    return tread_groups_commit(optimizer, 0, optimizer->n_groups);
 }
 
 static tread_status set(tread_optimizer *optimizer, size_t group, const assignment *a) {

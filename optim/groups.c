@@ -65,7 +65,8 @@ static tread_status make_options(const planner *p, size_t key, void **ret_option
     TREAD_TRY(tread_fields_clone(table, p->defaults, &options));
     tread_status status = TREAD_OK;
     for (int i = 0; i < 4 && status == TREAD_OK; i++)
-        status = tread_fields_parse(table, options, texts[i]);
+        if ((status = tread_fields_parse(table, options, texts[i])) != TREAD_OK && i == 2 && key >= KINDS)
+            tread_fail_prefix(status, "rule %zu ('%s'): ", key / KINDS - 1, p->o->rules[key / KINDS - 1].patterns);
     if (status != TREAD_OK) {
         tread_fields_free(table, options);
         return status;

@@ -89,9 +89,10 @@ static void undo(tread_lbfgs_solver *solver) {
 static tread_status fail_start(const tread_lbfgs_step *p) {
     const tread_lbfgs_solver *solver = p->solver;
     const tread_optimizer *optimizer = solver->optimizer;
+    char number[TREAD_NUMBER_TEXT];
     if (!isfinite(p->loss))
-        return tread_fail(TREAD_ERROR_NUMERIC, "lbfgs: the loss where the step begins is %g",
-                          isnan(p->loss) ? fabs(p->loss) : p->loss);
+        return tread_fail(TREAD_ERROR_NUMERIC, "lbfgs: the loss where the step begins is %s",
+                          tread_number_text(number, isnan(p->loss) ? fabs(p->loss) : p->loss));
     char name[TREAD_ITEM_NAME];
     for (size_t i = 0; i < optimizer->n_items; i++)
         for (int64_t e = 0; e < optimizer->items[i].n; e++)
@@ -142,21 +143,16 @@ static tread_status solve(tread_optimizer *optimizer, void *memory, tread_closur
 
 /* ---- The table ---- */
 
-#define INTEGER(member, value, least, text)                                                                            \
-    {                                                                                                                  \
-        .name = #member, .kind = TREAD_FIELD_INTEGER, .offset = offsetof(tread_lbfgs_options, member),                 \
-        .initial = {value}, .range = TREAD_RANGE_FROM(least), .doc = (text)                                            \
-    }
-
 static const char *const line_searches[] = {"none", "strong_wolfe", NULL};
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_lbfgs_options, 1),
-    INTEGER(max_iter, 20, 1, "iterations a step"),
-    INTEGER(max_eval, 0, 0, "closure calls after which no iteration begins; 0: max_iter * 5 / 4"),
+    TREAD_INTEGER(tread_lbfgs_options, max_iter, 20, TREAD_RANGE_FROM(1), "iterations a step"),
+    TREAD_INTEGER(tread_lbfgs_options, max_eval, 0, TREAD_RANGE_FROM(0),
+                  "closure calls after which no iteration begins; 0: max_iter * 5 / 4"),
     TREAD_REAL(tread_lbfgs_options, tolerance_grad, 1e-7, TREAD_RANGE_NOT_NEGATIVE, "of the largest gradient entry"),
     TREAD_REAL(tread_lbfgs_options, tolerance_change, 1e-9, TREAD_RANGE_NOT_NEGATIVE,
                "of the change of loss and parameters"),
-    INTEGER(history_size, 100, 1, "pairs kept"),
+    TREAD_INTEGER(tread_lbfgs_options, history_size, 100, TREAD_RANGE_FROM(1), "pairs kept"),
     {.name = "line_search",
      .kind = TREAD_FIELD_CHOICE,
      .offset = offsetof(tread_lbfgs_options, line_search),

@@ -90,10 +90,12 @@ static void read_count(const reader *r, const char *name, int64_t *ret_count) {
 /* least: -INFINITY for any number. */
 static void read_number(const reader *r, const char *name, double least, bool open, double *ret_number) {
     double number;
+    char text[TREAD_NUMBER_TEXT], low[TREAD_NUMBER_TEXT];
     if (tread_state_get_real(r->tree, name, &number) != TREAD_OK)
         tread_report_part(r->report, "solver: %s", tread_last_error());
     else if (!(open ? number > least : number >= least))
-        tread_report_part(r->report, "solver: %s = %g is outside %s%g, inf)", name, number, open ? "(" : "[", least);
+        tread_report_part(r->report, "solver: %s = %s is outside %s%s, inf)", name, tread_number_text(text, number),
+                          open ? "(" : "[", tread_number_text(low, least));
     else
         *ret_number = number;
 }

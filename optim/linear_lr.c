@@ -12,12 +12,7 @@ static double lr(const void *options, double base_lr, int64_t step, size_t group
 static const tread_field fields[] = {
     TREAD_REAL(tread_linear_lr_options, start_factor, 1.0 / 3, TREAD_RANGE_NOT_NEGATIVE, "of lr at step 0"),
     TREAD_REAL(tread_linear_lr_options, end_factor, 1, TREAD_RANGE_NOT_NEGATIVE, "of lr from total_iters on"),
-    {.name = "total_iters",
-     .kind = TREAD_FIELD_INTEGER,
-     .offset = offsetof(tread_linear_lr_options, total_iters),
-     .initial = {5},
-     .range = TREAD_RANGE_FROM(1),
-     .doc = "steps from one to the other"},
+    TREAD_INTEGER(tread_linear_lr_options, total_iters, 5, TREAD_RANGE_FROM(1), "steps from one to the other"),
     TREAD_FIELDS_OF_SCHEDULERS(tread_linear_lr_options),
 };
 

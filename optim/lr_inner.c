@@ -233,8 +233,10 @@ tread_status tread_inner_set_text(const tread_field_table *table, void *options,
     bool list = field->kind == TREAD_FIELD_SCHEDULERS;
     if (!count_brackets(text, &n) || (!list && n > 1)) {
         tread_field_info info;
+        char quote[TREAD_QUOTE_TEXT];
         tread_field_describe(field, &info);
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = '%s' is not %s", table->name, field->name, text, info.range);
+        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: %s = '%s' is not %s", table->name, field->name,
+                          tread_quote(quote, text, strlen(text)), info.range);
     }
     tread_lr_scheduler *single = NULL, **made = &single;
     if (list && n > 0 && (made = tread_calloc(n, sizeof(tread_lr_scheduler *), "an option's list")) == NULL)

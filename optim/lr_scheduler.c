@@ -47,23 +47,24 @@ static tread_status compute(tread_lr_scheduler *scheduler, int64_t step) {
         const tread_param_group *group = &scheduler->optimizer->groups[g];
         double base = isnan(group->initial_lr) ? tread_optimizer_lr(scheduler->optimizer, g) : group->initial_lr;
         double lr = scheduler->type->lr(scheduler->options, base, step, g);
-        if (!(lr >= 0 && isfinite(lr)))
-            return tread_fail(TREAD_ERROR_NUMERIC, "%s: lr of group %zu at step %lld is %g, outside [0, inf)",
-                              name_of(scheduler), g, (long long)step, lr);
+        char number[TREAD_NUMBER_TEXT];
+        if (!tread_is_lr(lr))
+            return tread_fail(TREAD_ERROR_NUMERIC, "%s: lr of group %zu at step %lld is %s, %s", name_of(scheduler), g,
+                              (long long)step, tread_number_text(number, lr),
+                              isfinite(lr) && lr > 0 ? "above " TREAD_LARGEST_FLOAT_TEXT : "outside [0, inf)");
         scheduler->lrs[scheduler->n_lrs + g] = lr;
     }
     return TREAD_OK;
 }
 
-const char *tread_lr_scheduler_momentum_field(const tread_optimizer *optimizer) {
-    const tread_field_table *table = &optimizer->type->table;
-    const char *name = NULL;
-    for (size_t f = 0; f < table->n_fields; f++)
-        if (strcmp(table->fields[f].name, "momentum") == 0)
-            return "momentum";
-        else if (strcmp(table->fields[f].name, "betas") == 0)
-            name = "betas[0]";
-    return name;
+tread_status tread_lr_scheduler_check_momentum(const tread_optimizer *optimizer, const tread_field_table *table,
+                                               const void *options) {
+    for (size_t g = 0; g < optimizer->n_groups && tread_inner_cycles_momentum(table, options); g++)
+        if (tread_group_momentum_field(optimizer, &optimizer->groups[g]) == NULL)
+            return tread_fail(TREAD_ERROR_ARGUMENT,
+                              "%s: cycle_momentum is true, and %s has neither momentum nor betas that may change",
+                              table->name, optimizer->type->table.name);
+    return TREAD_OK;
 }
 
 tread_status tread_lr_scheduler_write_momentum(const tread_lr_scheduler *scheduler, const void *options, int64_t step) {
@@ -71,8 +72,7 @@ tread_status tread_lr_scheduler_write_momentum(const tread_lr_scheduler *schedul
     double momentum = type->momentum != NULL ? type->momentum(options, step) : NAN;
     if (isnan(momentum))
         return TREAD_OK;
-    return tread_optimizer_set(scheduler->optimizer, TREAD_ALL_GROUPS,
-                               tread_lr_scheduler_momentum_field(scheduler->optimizer), momentum);
+    return tread_groups_set_momentum(scheduler->optimizer, momentum);
 }
 
 void tread_lr_scheduler_write(tread_lr_scheduler *scheduler) {
@@ -84,10 +84,11 @@ void tread_lr_scheduler_write(tread_lr_scheduler *scheduler) {
 
 static void write_and_log(tread_lr_scheduler *scheduler) {
     const bool *verbose = option(scheduler, "verbose");
+    char number[TREAD_NUMBER_TEXT];
     tread_lr_scheduler_write(scheduler);
     for (size_t g = 0; g < scheduler->n_lrs && verbose != NULL && *verbose; g++)
-        tread_context_log(scheduler->optimizer->context, "%s: step %lld: lr of group %zu is %.5g", name_of(scheduler),
-                          (long long)scheduler->last_step, g, scheduler->lrs[g]);
+        tread_context_log(scheduler->optimizer->context, "%s: step %lld: lr of group %zu is %s", name_of(scheduler),
+                          (long long)scheduler->last_step, g, tread_number_digits(number, scheduler->lrs[g], 5));
 }
 
 /* A schedule on a metric changes the lr that is there; one that computes it anew would undo that. */
@@ -107,9 +108,7 @@ static tread_status start(tread_lr_scheduler *scheduler) {
     TREAD_TRY(check_company(optimizer, scheduler->type));
     TREAD_TRY(tread_inner_check(table, scheduler->options, optimizer));
     TREAD_TRY(tread_inner_fit_groups(table, scheduler->options, optimizer->n_groups, TREAD_ERROR_ARGUMENT));
-    if (tread_inner_cycles_momentum(table, scheduler->options) && tread_lr_scheduler_momentum_field(optimizer) == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "%s: cycle_momentum is true, and %s has neither momentum nor betas",
-                          table->name, optimizer->type->table.name);
+    TREAD_TRY(tread_lr_scheduler_check_momentum(optimizer, table, scheduler->options));
     TREAD_TRY(tread_lr_scheduler_fit_groups(scheduler));
     if (scheduler->type->lr_on_metric != NULL) {
         scheduler->memory = tread_alloc(scheduler->type->memory->size, "a scheduler's state");
@@ -253,10 +252,16 @@ int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *scheduler) {
 }
 
 double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t at) {
-    if (scheduler == NULL)
+    return tread_lr_scheduler_get_lr_of_group(scheduler, 0, base_lr, at);
+}
+
+double tread_lr_scheduler_get_lr_of_group(const tread_lr_scheduler *scheduler, size_t group, double base_lr,
+                                          int64_t at) {
+    if (scheduler == NULL || scheduler->type->lr == NULL)
         return NAN;
     bool is_step = at >= 0 && at <= (int64_t)TREAD_LARGEST_INTEGER;
-    return scheduler->type->lr != NULL && is_step ? scheduler->type->lr(scheduler->options, base_lr, at, 0) : NAN;
+    bool is_group = group == 0 || group < scheduler->n_lrs; /* for so many its lists were found to fit */
+    return is_step && is_group ? scheduler->type->lr(scheduler->options, base_lr, at, group) : NAN;
 }
 
 const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler) {

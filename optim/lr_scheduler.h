@@ -3,6 +3,7 @@
 #ifndef TREAD_OPTIM_LR_SCHEDULER_H
 #define TREAD_OPTIM_LR_SCHEDULER_H
 
+#include <float.h>
 #include <tread/lr_schedulers.h>
 
 #include "optim/field.h"
@@ -20,6 +21,9 @@ typedef struct tread_lr_scheduler_type {
     /* Optional, with lr: the groups' momentum at a step, pure too; NAN leaves it as it is. */
     double (*momentum)(const void *options, int64_t step);
 } tread_lr_scheduler_type;
+
+/* Kernels take it as a float. */
+static inline bool tread_is_lr(double lr) { return lr >= 0 && lr <= (double)FLT_MAX; }
 
 /* From lr_schedulers_list.h; NULL at the end. */
 extern const tread_lr_scheduler_type *const tread_lr_scheduler_types[];
@@ -59,8 +63,9 @@ tread_status tread_lr_scheduler_check_optimizer(const tread_lr_scheduler *schedu
 tread_status tread_lr_scheduler_fit_groups(tread_lr_scheduler *scheduler);
 /* The momentum of options at a step to every group, or to none. TREAD_ERROR_ARGUMENT, TREAD_ERROR_MEMORY. */
 tread_status tread_lr_scheduler_write_momentum(const tread_lr_scheduler *scheduler, const void *options, int64_t step);
-/* "momentum", "betas[0]", or NULL: the option that cycle_momentum moves. */
-const char *tread_lr_scheduler_momentum_field(const tread_optimizer *optimizer);
+/* Where cycle_momentum is true, whether every group has an option for it to move. TREAD_ERROR_ARGUMENT. */
+tread_status tread_lr_scheduler_check_momentum(const tread_optimizer *optimizer, const tread_field_table *table,
+                                               const void *options);
 /* The second half of lrs becomes the first, and the groups' lr. */
 void tread_lr_scheduler_write(tread_lr_scheduler *scheduler);
 

@@ -93,7 +93,7 @@ static void read_lrs(const tread_state *root, const char *name, size_t n, double
     if (tread_state_count(list) != n)
         tread_report_part(report, "%s has %zu groups, not %zu", name, tread_state_count(list), n);
     for (size_t g = 0; g < n && g < tread_state_count(list); g++)
-        if (tread_state_as_real(tread_state_at(list, g), &ret_lrs[g]) != TREAD_OK || !(ret_lrs[g] >= 0))
+        if (tread_state_as_real(tread_state_at(list, g), &ret_lrs[g]) != TREAD_OK || !tread_is_lr(ret_lrs[g]))
             tread_report_part(report, "%s[%zu] is no number in [0, inf)", name, g);
 }
 
@@ -117,6 +117,7 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
     }
     if (strcmp(algorithm, type->table.name) != 0) {
         tread_report_part(report, "it is of %s", algorithm);
+        read_lrs(root, "last_lr", n, in->lrs, report);
         return TREAD_OK;
     }
     if (tread_state_get_integer(root, "last_step", &in->last_step) != TREAD_OK)
@@ -135,9 +136,8 @@ static tread_status read_all(const tread_lr_scheduler *scheduler, const tread_st
         read_lrs(root, "base_lrs", n, in->bases, report);
     if (report->n_parts == 0 && tread_inner_fit_groups(&type->table, in->options, n, TREAD_ERROR_FORMAT) != TREAD_OK)
         tread_report_part(report, "%s", tread_last_error());
-    if (tread_inner_cycles_momentum(&type->table, in->options) &&
-        tread_lr_scheduler_momentum_field(scheduler->optimizer) == NULL)
-        tread_report_part(report, "cycle_momentum is true, and the optimizer has neither momentum nor betas");
+    if (tread_lr_scheduler_check_momentum(scheduler->optimizer, &type->table, in->options) != TREAD_OK)
+        tread_report_part(report, "%s", tread_last_error());
     return TREAD_OK;
 }
 
@@ -146,9 +146,10 @@ static tread_status apply(tread_lr_scheduler *scheduler, loaded *in) {
     const tread_lr_scheduler_type *type = scheduler->type;
     for (size_t g = 0; g < scheduler->n_lrs && type->lr != NULL; g++) {
         in->lrs[g] = type->lr(in->options, in->bases[g], in->last_step, g);
-        if (!(in->lrs[g] >= 0 && isfinite(in->lrs[g])))
-            return tread_fail(TREAD_ERROR_FORMAT, "%s: the state does not fit: lr of group %zu at step %lld is %g",
-                              type->table.name, g, (long long)in->last_step, in->lrs[g]);
+        char number[TREAD_NUMBER_TEXT];
+        if (!tread_is_lr(in->lrs[g]))
+            return tread_fail(TREAD_ERROR_FORMAT, "%s: the state does not fit: lr of group %zu at step %lld is %s",
+                              type->table.name, g, (long long)in->last_step, tread_number_text(number, in->lrs[g]));
     }
     return tread_lr_scheduler_write_momentum(scheduler, in->options, in->last_step);
 }

@@ -9,9 +9,9 @@
 #include "optim/newton_schulz.h"
 #include "optim/optimizers_list.h"
 #include "optim/split.h"
+#include "optim/vector.h"
 
 #define GRAIN (1 << 14)
-#define LINE 16
 
 /* Of rule muon. */
 typedef struct muon_factors {
@@ -93,7 +93,7 @@ static void move_range(void *p, int64_t begin, int64_t end) { TREAD_CALL(move)(p
 static tread_status find_direction(const void *f, const tread_update *u, void *workspace) {
     tread_newton_schulz *plan = workspace;
     pass p = {.f = f, .u = u, .direction = plan->x};
-    tread_parallel_for(plan->context, u->n, GRAIN, LINE, look_ahead_range, &p);
+    tread_parallel_for(plan->context, u->n, GRAIN, TREAD_LINE_FLOATS, look_ahead_range, &p);
     return tread_newton_schulz_run(plan, p.f->steps);
 }
 
@@ -102,8 +102,10 @@ static void whole_tensor(const void *f, const tread_update *u, const tread_tenso
     const muon_factors *muon = f;
     const double ratio = (double)shape->shape[0] / (double)shape->shape[1];
     pass p = {.f = muon, .u = u, .direction = plan->x, .step = (float)(muon->lr * sqrt(ratio > 1 ? ratio : 1))};
-    tread_parallel_for(plan->context, u->n, GRAIN, LINE, move_range, &p);
+    tread_parallel_for(plan->context, u->n, GRAIN, TREAD_LINE_FLOATS, move_range, &p);
 }
+
+static const char *momentum_field(const void *options) { return is_muon(options) ? "momentum" : "betas[0]"; }
 
 static tread_status create_workspace(const tread_context *context, const void *options,
                                      const tread_parameter *parameter, void **ret_workspace) {
@@ -158,6 +160,7 @@ const tread_optimizer_type tread_muon_type = {
     .create_workspace = create_workspace,
     .destroy_workspace = destroy_workspace,
     .suits = tread_parameter_suits_muon,
+    .momentum_field = momentum_field,
     .other_fields = "rule=adamw,lr=1e-3",
 };
 

@@ -49,7 +49,7 @@ static void update(const void *f, const tread_update *u) { TREAD_CALL(nadam)(f, 
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_nadam_options, 2e-3),
     TREAD_FIELD_ADAM_BETAS(tread_nadam_options),
-    TREAD_REAL(tread_nadam_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator"),
+    TREAD_FIELD_EPS(tread_nadam_options),
     TREAD_REAL(tread_nadam_options, weight_decay, 0, TREAD_RANGE_NOT_NEGATIVE, "L2 penalty, added to the gradient"),
     TREAD_REAL(tread_nadam_options, momentum_decay, 4e-3, TREAD_RANGE_NOT_NEGATIVE,
                "how fast the momentum rises from beta / 2 to beta"),

@@ -7,11 +7,9 @@
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/status.h"
+#include "optim/vector.h"
 
 #define GRAIN (1 << 15)
-#define LINE ((int64_t)(TREAD_ALIGNMENT / sizeof(float)))
-
-static int64_t padded(int64_t n) { return (n + LINE - 1) / LINE * LINE; }
 
 static tread_status create_products(tread_newton_schulz *plan) {
     const int64_t m = plan->rows, n = plan->columns, side = plan->side;
@@ -27,7 +25,8 @@ static tread_status create_products(tread_newton_schulz *plan) {
 }
 
 static tread_status take_memory(tread_newton_schulz *plan) {
-    const int64_t whole = padded(plan->rows * plan->columns), small = padded(plan->side * plan->side);
+    const int64_t whole = tread_line_padded(plan->rows * plan->columns),
+                  small = tread_line_padded(plan->side * plan->side);
     plan->memory = tread_alloc((size_t)(2 * (whole + small)) * sizeof(float), "Muon's matrices");
     plan->sums = plan->memory == NULL ? NULL
                                       : tread_calloc((size_t)tread_chunk_count(plan->rows * plan->columns),
@@ -74,17 +73,14 @@ void tread_newton_schulz_destroy(tread_newton_schulz *plan) {
 
 /* ---- ||U||, and U / max(||U||, 1e-7) ---- */
 
-TREAD_KERNEL_BODY void TREAD_BODY(sum_squares)(const float *restrict x, int64_t n, double *ret_sum) {
-    TREAD_LANE_SUM(*ret_sum, n, i, (double)x[i] * (double)x[i]);
-}
-TREAD_KERNEL(sum_squares, (const float *x, int64_t n, double *ret_sum), (x, n, ret_sum))
-
 static void sum_chunks(void *argument, int64_t begin, int64_t end) {
     const tread_newton_schulz *plan = argument;
     const int64_t n = plan->rows * plan->columns, size = tread_chunk_size(n);
     for (int64_t chunk = begin; chunk < end; chunk++) {
         const int64_t at = chunk * size;
-        TREAD_CALL(sum_squares)(plan->x + at, n - at < size ? n - at : size, &plan->sums[chunk]);
+        double lanes[TREAD_LANES] = {0};
+        tread_vector_add_squares(plan->x + at, n - at < size ? n - at : size, lanes);
+        plan->sums[chunk] = tread_lanes_fold(lanes);
     }
 }
 
@@ -93,15 +89,9 @@ typedef struct scaling {
     float by;
 } scaling;
 
-TREAD_KERNEL_BODY void TREAD_BODY(scale)(float *restrict x, int64_t n, float by) {
-    for (int64_t i = 0; i < n; i++)
-        x[i] *= by;
-}
-TREAD_KERNEL(scale, (float *x, int64_t n, float by), (x, n, by))
-
 static void scale_range(void *argument, int64_t begin, int64_t end) {
     const scaling *s = argument;
-    TREAD_CALL(scale)(s->x + begin, end - begin, s->by);
+    tread_vector_scale(s->x + begin, end - begin, s->by);
 }
 
 static void normalize(tread_newton_schulz *plan) {
@@ -111,7 +101,8 @@ static void normalize(tread_newton_schulz *plan) {
     for (int64_t chunk = 0; chunk < n_chunks; chunk++)
         sum += plan->sums[chunk];
     const double norm = sqrt(sum), divisor = norm < 1e-7 ? 1e-7 : norm; /* a NaN passes */
-    tread_parallel_for(plan->context, n, GRAIN, LINE, scale_range, &(scaling){plan->x, (float)(1 / divisor)});
+    tread_parallel_for(plan->context, n, GRAIN, TREAD_LINE_FLOATS, scale_range,
+                       &(scaling){plan->x, (float)(1 / divisor)});
 }
 
 /* ---- A step ---- */
@@ -132,7 +123,7 @@ static tread_status step(tread_newton_schulz *plan) {
     float *x = plan->x, *next = plan->next, *a = plan->a;
     TREAD_TRY(tread_gemm_run(plan->gram, x, x, NULL, a, false));
     TREAD_TRY(tread_gemm_run(plan->square, a, a, NULL, plan->aa, false));
-    tread_parallel_for(plan->context, plan->side * plan->side, GRAIN, LINE, polynomial_range, plan);
+    tread_parallel_for(plan->context, plan->side * plan->side, GRAIN, TREAD_LINE_FLOATS, polynomial_range, plan);
     for (int64_t i = 0; i < plan->side; i++)
         a[i * plan->side + i] += 3.4445f;
     TREAD_TRY(tread_gemm_run(plan->product, tall ? x : a, tall ? a : x, NULL, next, false));

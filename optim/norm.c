@@ -7,61 +7,24 @@
 #include "core/lanes.h"
 #include "core/math.h"
 #include "core/parallel.h"
+#include "core/search.h"
 #include "core/sparse_grad.h"
+#include "optim/vector.h"
 
 #define FORK 32768 /* gradient entries that are worth a second thread */
 
 /* ---- Kernels over part of a chunk ---- */
 
-#define ADD_TERMS(lanes, n, i, term)                                                                                   \
-    do {                                                                                                               \
-        double own_[TREAD_LANES]; /* in registers */                                                                   \
-        memcpy(own_, lanes, sizeof own_);                                                                              \
-        TREAD_LANE_ADD(own_, n, i, term);                                                                              \
-        memcpy(lanes, own_, sizeof own_);                                                                              \
-    } while (0)
-
-TREAD_KERNEL_BODY void TREAD_BODY(sum_absolute)(const float *from, int64_t n, double *lanes) {
-    const float *restrict g = from;
-    ADD_TERMS(lanes, n, i, fabsf(g[i]));
-}
-TREAD_KERNEL(sum_absolute, (const float *g, int64_t n, double *lanes), (g, n, lanes))
-
-TREAD_KERNEL_BODY void TREAD_BODY(sum_squares)(const float *from, int64_t n, double *lanes) {
-    const float *restrict g = from;
-    ADD_TERMS(lanes, n, i, (double)g[i] * (double)g[i]);
-}
-TREAD_KERNEL(sum_squares, (const float *g, int64_t n, double *lanes), (g, n, lanes))
-
 /* Of |g| / largest, so that no power overflows. */
 TREAD_KERNEL_BODY void TREAD_BODY(sum_powers)(const float *from, int64_t n, double largest, double p, double *lanes) {
     const float *restrict g = from;
-    ADD_TERMS(lanes, n, i, tread_exp_f64(p * tread_log_f64(fabs((double)g[i]) / largest)));
+    double own[TREAD_LANES]; /* in registers */
+    memcpy(own, lanes, sizeof own);
+    TREAD_LANE_ADD(own, n, i, tread_exp_f64(p * tread_log_f64(fabs((double)g[i]) / largest)));
+    memcpy(lanes, own, sizeof own);
 }
 TREAD_KERNEL(sum_powers, (const float *g, int64_t n, double largest, double p, double *lanes),
              (g, n, largest, p, lanes))
-
-/* Without their signs, floats are ordered as their bits are, infinity above all numbers and NaN above infinity. */
-TREAD_KERNEL_BODY void TREAD_BODY(extremes)(const float *from, int64_t n, double *ret_largest, double *ret_smallest) {
-    const float *restrict g = from;
-    uint32_t largest = 0, smallest = UINT32_MAX;
-    for (int64_t i = 0; i < n; i++) {
-        const uint32_t bits = tread_bits_f32(g[i]) & 0x7fffffffu;
-        largest = bits > largest ? bits : largest;
-        smallest = bits < smallest ? bits : smallest;
-    }
-    *ret_largest = tread_from_bits_f32(largest);
-    *ret_smallest = *ret_largest != *ret_largest ? *ret_largest : tread_from_bits_f32(smallest);
-}
-TREAD_KERNEL(extremes, (const float *g, int64_t n, double *ret_largest, double *ret_smallest),
-             (g, n, ret_largest, ret_smallest))
-
-TREAD_KERNEL_BODY void TREAD_BODY(scale)(float *to, int64_t n, float by) {
-    float *restrict g = to;
-    for (int64_t i = 0; i < n; i++)
-        g[i] *= by;
-}
-TREAD_KERNEL(scale, (float *g, int64_t n, float by), (g, n, by))
 
 /* Comparisons with NaN are false, so a NaN stays. */
 TREAD_KERNEL_BODY void TREAD_BODY(clamp)(float *to, int64_t n, float limit) {
@@ -99,8 +62,8 @@ static double smaller(double a, double b) { return b < a || b != b ? b : a; }
 
 static void add_to_sum(const pass *p, const tread_leaf *leaf, const float *g, int64_t n, double *lanes) {
     switch (p->work) {
-    case SUM_ABSOLUTE: TREAD_CALL(sum_absolute)(g, n, lanes); break;
-    case SUM_SQUARES: TREAD_CALL(sum_squares)(g, n, lanes); break;
+    case SUM_ABSOLUTE: tread_vector_add_absolute(g, n, lanes); break;
+    case SUM_SQUARES: tread_vector_add_squares(g, n, lanes); break;
     default: TREAD_CALL(sum_powers)(g, n, leaf->norm, p->p, lanes); break;
     }
 }
@@ -111,11 +74,11 @@ static void run_part(const pass *p, const tread_leaf *leaf, float *g, int64_t n,
     switch (p->work) {
     case LARGEST:
     case SMALLEST:
-        TREAD_CALL(extremes)(g, n, &largest, &smallest);
+        tread_vector_extremes(g, n, &largest, &smallest);
         found->largest = larger(found->largest, largest);
         found->smallest = smaller(found->smallest, smallest);
         break;
-    case SCALE: TREAD_CALL(scale)(g, n, p->number); break;
+    case SCALE: tread_vector_scale(g, n, p->number); break;
     case CLAMP: TREAD_CALL(clamp)(g, n, p->number); break;
     default:
         for (int64_t i = 0; i < TREAD_LANES; i++)
@@ -129,15 +92,9 @@ static void run_part(const pass *p, const tread_leaf *leaf, float *g, int64_t n,
 /* Entries of a sparse gradient, rows in order, that stand before element `at` of the whole. */
 static int64_t entries_before(const tread_sparse_grad *rows, int64_t at) {
     const int64_t row = at / rows->row_size, column = at % rows->row_size;
-    int64_t low = 0, high = rows->n_rows;
-    while (low < high) {
-        int64_t middle = (low + high) / 2;
-        if (rows->indices[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low * rows->row_size + (low < rows->n_rows && rows->indices[low] == row ? column : 0);
+    int64_t place;
+    TREAD_FIND_FIRST(place, rows->n_rows, i, rows->indices[i] >= row);
+    return place * rows->row_size + (place < rows->n_rows && rows->indices[place] == row ? column : 0);
 }
 
 /* Entries from `at` on, below `end`, that follow each other in the whole too, or whose lanes do; rows of a multiple of
@@ -192,15 +149,9 @@ static void run_chunks(void *argument, int64_t begin, int64_t end) {
 }
 
 size_t tread_leaf_of_chunk(const tread_leaves *leaves, int64_t chunk) {
-    size_t low = 0, high = leaves->count;
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (leaves->items[middle].first_chunk <= chunk)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    int64_t next;
+    TREAD_FIND_FIRST(next, leaves->count, i, leaves->items[i].first_chunk > chunk);
+    return (size_t)next - 1;
 }
 
 static int64_t entries_of(const tread_tensor *x) {

@@ -1,7 +1,6 @@
 #include "optim/optimizer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/context.h"
@@ -9,8 +8,7 @@
 #include "core/parallel.h"
 #include "core/status.h"
 #include "optim/split.h"
-
-#define LINE_FLOATS ((int64_t)(TREAD_ALIGNMENT / sizeof(float)))
+#include "optim/vector.h"
 
 /* The arrays that grow with every group; made anew, then put in place of the old ones. */
 typedef struct tables {
@@ -41,20 +39,11 @@ static void free_group(const tread_optimizer *optimizer, tread_param_group *grou
     tread_free(group->memory.data);
 }
 
-static int by_address(const void *a, const void *b) {
-    const tread_parameter *x = *(tread_parameter *const *)a, *y = *(tread_parameter *const *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* The places of the list and the group that have a parameter: "0 of 4, 3 of 4", "0 of 1, group 2". */
 static void list_places(const tread_optimizer *optimizer, tread_parameter_list params, const tread_parameter *parameter,
                         tread_report *ret_places) {
     char place[64];
-    for (size_t i = 0; i < params.count; i++)
-        if (params.items[i] == parameter) {
-            snprintf(place, sizeof place, "%zu of %zu", i, params.count);
-            tread_report_item(ret_places, place);
-        }
+    tread_list_places(params, parameter, ret_places);
     for (size_t g = 0; g < optimizer->n_groups; g++)
         for (size_t i = 0; i < optimizer->groups[g].count; i++)
             if (optimizer->groups[g].params[i] == parameter) {
@@ -74,19 +63,13 @@ static tread_status check_params(const tread_optimizer *optimizer, tread_paramet
     for (size_t i = 0; i < optimizer->n_items; i++)
         all[i] = optimizer->items[i].parameter;
     memcpy(all + optimizer->n_items, params.items, params.count * sizeof *all);
-    qsort(all, n, sizeof *all, by_address);
-    const tread_parameter *twice = NULL;
-    for (size_t i = 1; i < n && twice == NULL; i++)
-        if (all[i] == all[i - 1])
-            twice = all[i];
+    const tread_parameter *twice = tread_find_twice(all, n);
     tread_free(all);
     if (twice == NULL)
         return TREAD_OK;
-    const char *parameter = tread_parameter_name(twice);
     tread_report places = {.length = 0};
     list_places(optimizer, params, twice, &places);
-    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter '%s' is there twice: %s", name,
-                      parameter != NULL ? parameter : "(no name)", places.text);
+    return tread_fail_twice(name, twice, &places);
 }
 
 /* Items of the new group, without their workspaces. */
@@ -99,7 +82,7 @@ static void fill_items(const tread_optimizer *optimizer, tread_param_group *grou
         item->progress.fresh = (uint32_t)-1;
         for (int s = 0; s < optimizer->type->n_scalars; s++)
             item->progress.scalars[s] = optimizer->type->scalars[s].initial;
-        group->n_floats += (x->count + LINE_FLOATS - 1) / LINE_FLOATS * LINE_FLOATS;
+        group->n_floats += tread_line_padded(x->count);
         t->leaves.items[group->first + i] = (tread_leaf){.tensor = x, .first_chunk = t->leaves.n_chunks};
         t->leaves.n_chunks += tread_chunk_count(x->count);
     }

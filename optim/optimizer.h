@@ -69,6 +69,10 @@ static inline const tread_field_table *tread_optimizer_table(const tread_optimiz
 /* Any option of a group by name, for the front. NULL: there is no such field. */
 void *tread_group_option(const tread_optimizer *optimizer, const tread_param_group *group, const char *field);
 void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *group, double lr);
+/* "momentum", "betas[0]", or NULL: the option of the group that cycle_momentum moves. */
+const char *tread_group_momentum_field(const tread_optimizer *optimizer, const tread_param_group *group);
+/* That option of every group, or of none. TREAD_ERROR_ARGUMENT, TREAD_ERROR_MEMORY. */
+tread_status tread_groups_set_momentum(tread_optimizer *optimizer, double momentum);
 /* "0.weight", or "param.<index>" into buffer. */
 #define TREAD_ITEM_NAME 32
 const char *tread_item_name(const tread_optimizer *optimizer, size_t item, char *buffer);

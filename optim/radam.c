@@ -16,7 +16,7 @@ static void prepare(const void *options, tread_progress *progress, void *ret_fac
     const double c2 = tread_bias_correction(o->betas[1], progress->step);
     const double limit = 2 / (1 - o->betas[1]) - 1, rho = limit - 2 * (double)progress->step * (1 - c2) / c2;
     factors *f = ret_factors;
-    f->adam = tread_adam_factors_at(progress->step, o->lr, o->betas, o->eps, o->weight_decay, true);
+    f->adam = tread_adam_factors_of(c1, c2, o->lr, o->betas, o->eps, o->weight_decay);
     f->rectified = rho > 5;
     f->rectified_rate = 0;
     if (f->rectified)
@@ -54,7 +54,7 @@ static void update(const void *f, const tread_update *u) {
 static const tread_field fields[] = {
     TREAD_FIELD_LR(tread_radam_options, 1e-3),
     TREAD_FIELD_ADAM_BETAS(tread_radam_options),
-    TREAD_REAL(tread_radam_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator"),
+    TREAD_FIELD_EPS(tread_radam_options),
     TREAD_REAL(tread_radam_options, weight_decay, 0, TREAD_RANGE_NOT_NEGATIVE, "L2 penalty, added to the gradient"),
     TREAD_FIELDS_OF_ALL(tread_radam_options),
 };

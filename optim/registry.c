@@ -20,6 +20,11 @@ static const tread_field_table *scheduler_table(size_t type) {
     return type < tread_lr_scheduler_type_count() ? &tread_lr_scheduler_types[type]->table : NULL;
 }
 
+const tread_field_table *tread_table_at(size_t i) {
+    const size_t n = tread_optimizer_type_count();
+    return i < n ? optimizer_table(i) : scheduler_table(i - n);
+}
+
 size_t tread_optimizer_type_count(void) { return sizeof tread_optimizer_types / sizeof *tread_optimizer_types - 1; }
 size_t tread_lr_scheduler_type_count(void) {
     return sizeof tread_lr_scheduler_types / sizeof *tread_lr_scheduler_types - 1;
@@ -76,9 +81,10 @@ static tread_status read_spec(const char *what, const char *spec, const tread_fi
         tread_report_item(&names, name);
     }
     const tread_field_table *table = table_of(type);
+    char quote[TREAD_QUOTE_TEXT];
     if (table == NULL)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "there is no %s '%.*s'; there are %s", what, (int)length, spec,
-                          names.text);
+        return tread_fail(TREAD_ERROR_ARGUMENT, "there is no %s '%s'; there are %s", what,
+                          tread_quote(quote, spec, length), names.text);
     void *options = tread_alloc(table->size, "options");
     if (options == NULL)
         return TREAD_ERROR_MEMORY;

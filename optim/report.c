@@ -79,6 +79,22 @@ char *tread_number_text(char *buffer, double value) {
     return buffer;
 }
 
+char *tread_number_digits(char *buffer, double value, int digits) {
+    locale_t before = use_c_locale();
+    snprintf(buffer, TREAD_NUMBER_TEXT, "%.*g", digits, value);
+    put_back(before);
+    return buffer;
+}
+
+char *tread_quote(char buffer[TREAD_QUOTE_TEXT], const char *text, size_t length) {
+    const size_t most = TREAD_QUOTE_TEXT - sizeof "...";
+    size_t n = length <= most ? length : most;
+    while (n < length && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80) /* a character of UTF-8 is kept whole */
+        n--;
+    snprintf(buffer, TREAD_QUOTE_TEXT, "%.*s%s", (int)n, text, n < length ? "..." : "");
+    return buffer;
+}
+
 bool tread_number_parse(const char *text, size_t length, double *ret_value) {
     char copy[64];
     if (length == 0 || length >= sizeof copy || isspace((unsigned char)text[0]))

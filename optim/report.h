@@ -25,7 +25,13 @@ void tread_report_item(tread_report *report, const char *item);
 /* The shortest text that reads back as the same double. */
 #define TREAD_NUMBER_TEXT 32
 char *tread_number_text(char *buffer, double value);
+/* With so many significant digits at most: "0.0031416". */
+char *tread_number_digits(char *buffer, double value, int digits);
 /* The whole of text as a number, as C writes it, "inf" and "nan" too. */
 bool tread_number_parse(const char *text, size_t length, double *ret_value);
+
+/* At most the first 60 bytes of what somebody wrote, for a sentence; "..." stands for the rest. Returns buffer. */
+#define TREAD_QUOTE_TEXT 64
+char *tread_quote(char buffer[TREAD_QUOTE_TEXT], const char *text, size_t length);
 
 #endif

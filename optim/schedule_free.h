@@ -37,11 +37,7 @@ void tread_schedule_free_set_training(const void *factors, const tread_update *u
 /* Both tables' fields behind weight_decay. */
 #define TREAD_SCHEDULE_FREE_FIELDS(struct_name)                                                                        \
     TREAD_REAL(struct_name, weight_decay, 0, TREAD_RANGE_NOT_NEGATIVE, "decoupled decay, at the point of training"),   \
-        {.name = "warmup_steps",                                                                                       \
-         .kind = TREAD_FIELD_INTEGER,                                                                                  \
-         .offset = offsetof(struct_name, warmup_steps),                                                                \
-         .range = TREAD_RANGE_NOT_NEGATIVE,                                                                            \
-         .doc = "updates over which lr rises from 0"},                                                                 \
+        TREAD_INTEGER(struct_name, warmup_steps, 0, TREAD_RANGE_NOT_NEGATIVE, "updates over which lr rises from 0"),   \
         TREAD_REAL(struct_name, r, 0, TREAD_SCHEDULE_FREE_POWER, "power of the update's number in its weight"),        \
         TREAD_REAL(struct_name, weight_lr_power, 2, TREAD_SCHEDULE_FREE_POWER,                                         \
                    "power of the largest lr so far in an update's weight")

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "core/isa.h"
+#include "core/status.h"
 #include "optim/optimizers_list.h"
 #include "optim/scalar.h"
 #include "optim/schedule_free.h"
@@ -50,15 +51,24 @@ static const tread_field fields[] = {
      .offset = offsetof(tread_schedule_free_adamw_options, betas),
      .n_values = 2,
      .initial = {0.9, 0.999},
-     .range = {0, 1, true, true, false, false},
+     .range = TREAD_RANGE_BELOW_ONE,
+     .in_parameters = true,
      .doc = "share of the average at the point of training; decay of the square's average"},
     TREAD_REAL(tread_schedule_free_adamw_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator"),
     TREAD_SCHEDULE_FREE_FIELDS(tread_schedule_free_adamw_options),
     TREAD_FIELDS_OF_ALL(tread_schedule_free_adamw_options),
 };
 
+/* The averaged point is found by dividing by it. */
+static tread_status check(const void *options) {
+    const tread_schedule_free_adamw_options *o = options;
+    if (o->betas[0] == 0)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "schedule_free_adamw: betas[0] = 0 is outside (0, 1)");
+    return TREAD_OK;
+}
+
 const tread_optimizer_type tread_schedule_free_adamw_type = {
-    .table = TREAD_TABLE("schedule_free_adamw", tread_schedule_free_adamw_options, fields, NULL),
+    .table = TREAD_TABLE("schedule_free_adamw", tread_schedule_free_adamw_options, fields, check),
     .doc = "AdamW that averages its weights instead of following a schedule",
     .slots = {TREAD_SCHEDULE_FREE_Z, {.name = "exp_avg_sq"}},
     .n_slots = 2,

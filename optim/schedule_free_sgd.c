@@ -35,6 +35,7 @@ static const tread_field fields[] = {
      .offset = offsetof(tread_schedule_free_sgd_options, momentum),
      .initial = {0.9},
      .range = {0, 1, true, true, false, false},
+     .in_parameters = true,
      .doc = "share of the average in the point of training"},
     TREAD_SCHEDULE_FREE_FIELDS(tread_schedule_free_sgd_options),
     TREAD_FIELDS_OF_ALL(tread_schedule_free_sgd_options),

@@ -73,10 +73,11 @@ static void update(const void *f, const tread_update *u) {
 
 static tread_status check(const void *options) {
     const tread_sgd_options *o = options;
+    char momentum[TREAD_NUMBER_TEXT], dampening[TREAD_NUMBER_TEXT];
     if (o->nesterov && !(o->momentum > 0 && o->dampening == 0))
         return tread_fail(TREAD_ERROR_ARGUMENT,
-                          "sgd: nesterov = true needs momentum > 0 and dampening = 0; momentum = %g, dampening = %g",
-                          o->momentum, o->dampening);
+                          "sgd: nesterov = true needs momentum > 0 and dampening = 0; momentum = %s, dampening = %s",
+                          tread_number_text(momentum, o->momentum), tread_number_text(dampening, o->dampening));
     return TREAD_OK;
 }
 

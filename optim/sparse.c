@@ -22,16 +22,16 @@ static tread_status check_group(const tread_optimizer *optimizer, const tread_pa
     if (type->support_sparse && decay == 0)
         return TREAD_OK;
     for (size_t i = group->first; i < group->first + group->count; i++) {
-        char buffer[TREAD_ITEM_NAME];
+        char buffer[TREAD_ITEM_NAME], number[TREAD_NUMBER_TEXT];
         if (optimizer->items[i].parameter->tensor.grad_state != TREAD_GRAD_SPARSE)
             continue;
         if (!type->support_sparse)
             return refuse_type(optimizer, tread_item_name(optimizer, i, buffer));
         return tread_fail(
             TREAD_ERROR_STATE,
-            "%s: weight_decay = %g is added to the gradient, and that of parameter '%s' is sparse: it must "
+            "%s: weight_decay = %s is added to the gradient, and that of parameter '%s' is sparse: it must "
             "be 0 in such a group",
-            type->table.name, decay, tread_item_name(optimizer, i, buffer));
+            type->table.name, tread_number_text(number, decay), tread_item_name(optimizer, i, buffer));
     }
     return TREAD_OK;
 }

@@ -2,12 +2,12 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/status.h"
 #include "core/tensor.h"
-#include "optim/report.h"
 
 /* ---- Names and patterns ---- */
 
@@ -25,6 +25,34 @@ tread_status tread_list_check(const char *what, tread_parameter_list params) {
         if (params.items[i] == NULL)
             return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter %zu of %zu is NULL", what, i, params.count);
     return TREAD_OK;
+}
+
+static int by_address(const void *a, const void *b) {
+    const tread_parameter *x = *(tread_parameter *const *)a, *y = *(tread_parameter *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+const tread_parameter *tread_find_twice(tread_parameter **all, size_t n) {
+    qsort(all, n, sizeof *all, by_address);
+    for (size_t i = 1; i < n; i++)
+        if (all[i] == all[i - 1])
+            return all[i];
+    return NULL;
+}
+
+void tread_list_places(tread_parameter_list params, const tread_parameter *parameter, tread_report *ret_places) {
+    char place[64];
+    for (size_t i = 0; i < params.count; i++)
+        if (params.items[i] == parameter) {
+            snprintf(place, sizeof place, "%zu of %zu", i, params.count);
+            tread_report_item(ret_places, place);
+        }
+}
+
+tread_status tread_fail_twice(const char *what, const tread_parameter *parameter, const tread_report *places) {
+    const char *name = tread_parameter_name(parameter);
+    return tread_fail(TREAD_ERROR_ARGUMENT, "%s: parameter '%s' is there twice: %s", what,
+                      name != NULL ? name : "(no name)", places->text);
 }
 
 #define MAX_PATTERN 256 /* with the end mark */

@@ -5,10 +5,6 @@
 #include "core/status.h"
 #include "optim/optimizer.h"
 
-static bool has_slot(const tread_optimizer_type *type, int s, const void *options) {
-    return type->slots[s].needed == NULL || type->slots[s].needed(options);
-}
-
 /* ---- Taking ---- */
 
 /* Slots that no update has written are left out; where others have been written, "fresh" names them. */
@@ -151,7 +147,7 @@ static void check_surplus(const tread_optimizer_type *type, const void *options,
         for (int s = 0; s < type->n_scalars; s++)
             known |= strcmp(name, type->scalars[s].name) == 0;
         for (int s = 0; s < type->n_slots && has_slots; s++)
-            known |= has_slot(type, s, options) && strcmp(name, type->slots[s].name) == 0;
+            known |= tread_slot_is_needed(&type->slots[s], options) && strcmp(name, type->slots[s].name) == 0;
         if (!known)
             tread_report_part(report, "%s: '%s' is not part of it", where, name);
     }
@@ -187,13 +183,22 @@ static void check_item(const tread_optimizer *optimizer, const tread_param_group
     for (int s = 0; s < type->n_scalars; s++)
         check_scalar(&type->scalars[s], tree, name, report);
     for (int s = 0; s < type->n_slots && step > 0; s++)
-        if (has_slot(type, s, group->spare))
+        if (tread_slot_is_needed(&type->slots[s], group->spare))
             check_slot(&optimizer->items[i], tree, &type->slots[s], name, report);
     check_surplus(type, group->spare, tree, step > 0, name, report);
 }
 
-static void check_names(const tread_optimizer *optimizer, const tread_param_group *group, const tread_state *names,
+#define GROUP_NAME 32
+static const char *group_name(char buffer[GROUP_NAME], size_t g) {
+    snprintf(buffer, GROUP_NAME, "group %zu", g);
+    return buffer;
+}
+
+static void check_names(const tread_optimizer *optimizer, const tread_param_group *group, const tread_state *tree,
                         const char *where, tread_report *report) {
+    const tread_state *names = part(tree, "params", TREAD_STATE_LIST, where, report);
+    if (names == NULL)
+        return;
     if (tread_state_count(names) != group->count)
         tread_report_part(report, "%s: %zu parameters, not %zu", where, tread_state_count(names), group->count);
     for (size_t i = 0; i < group->count && i < tread_state_count(names); i++) {
@@ -209,8 +214,8 @@ static tread_status check_group(const tread_optimizer *optimizer, size_t g, cons
                                 tread_report *report) {
     const tread_field_table *table = &optimizer->type->table;
     const tread_param_group *group = &optimizer->groups[g];
-    char where[32];
-    snprintf(where, sizeof where, "group %zu", g);
+    char where[GROUP_NAME];
+    group_name(where, g);
     if (tread_state_kind_of(tree) != TREAD_STATE_TREE) {
         tread_report_part(report, "%s: is no tree", where);
         return TREAD_OK;
@@ -230,10 +235,33 @@ static tread_status check_group(const tread_optimizer *optimizer, size_t g, cons
     double number;
     if (initial_lr != NULL && (tread_state_as_real(initial_lr, &number) != TREAD_OK || !(number >= 0)))
         tread_report_part(report, "%s: initial_lr is no number in [0, inf)", where);
-    const tread_state *names = part(tree, "params", TREAD_STATE_LIST, where, report);
-    if (names != NULL)
-        check_names(optimizer, group, names, where, report);
+    check_names(optimizer, group, tree, where, report);
     return TREAD_OK;
+}
+
+/* Of groups and parameters. What is missing is NULL. */
+static void check_counts(const tread_optimizer *optimizer, const tread_state *root, tread_report *report,
+                         const tread_state **ret_groups, const tread_state **ret_states) {
+    const char *own = optimizer->type->table.name;
+    *ret_groups = part(root, "param_groups", TREAD_STATE_LIST, own, report);
+    *ret_states = part(root, "state", TREAD_STATE_TREE, own, report);
+    if (*ret_groups == NULL || *ret_states == NULL)
+        return;
+    if (tread_state_count(*ret_groups) != optimizer->n_groups)
+        tread_report_part(report, "%zu groups, not %zu", tread_state_count(*ret_groups), optimizer->n_groups);
+    if (tread_state_count(*ret_states) != optimizer->n_items)
+        tread_report_part(report, "state of %zu parameters, not %zu", tread_state_count(*ret_states),
+                          optimizer->n_items);
+}
+
+/* What a state of another algorithm can be compared by: the counts, and each group's parameters. */
+static void check_shape(const tread_optimizer *optimizer, const tread_state *root, tread_report *report) {
+    const tread_state *groups, *states;
+    char where[GROUP_NAME];
+    check_counts(optimizer, root, report, &groups, &states);
+    for (size_t g = 0; groups != NULL && g < optimizer->n_groups && g < tread_state_count(groups); g++)
+        if (tread_state_kind_of(tread_state_at(groups, g)) == TREAD_STATE_TREE)
+            check_names(optimizer, &optimizer->groups[g], tread_state_at(groups, g), group_name(where, g), report);
 }
 
 static tread_status check_all(tread_optimizer *optimizer, const tread_state *root, tread_report *report,
@@ -245,6 +273,7 @@ static tread_status check_all(tread_optimizer *optimizer, const tread_state *roo
     }
     if (strcmp(algorithm, own) != 0) {
         tread_report_part(report, "it is of %s", algorithm);
+        check_shape(optimizer, root, report);
         return TREAD_OK;
     }
     static const char *const parts[] = {"algorithm", "state", "param_groups", "training", "solver", NULL};
@@ -254,14 +283,10 @@ static tread_status check_all(tread_optimizer *optimizer, const tread_state *roo
         tread_report_part(report, "%s", tread_last_error());
     else if (training != 0 && training != 1)
         tread_report_part(report, "training = %lld is not 0 or 1", (long long)training);
-    const tread_state *groups = part(root, "param_groups", TREAD_STATE_LIST, own, report);
-    const tread_state *states = part(root, "state", TREAD_STATE_TREE, own, report);
+    const tread_state *groups, *states;
+    check_counts(optimizer, root, report, &groups, &states);
     if (groups == NULL || states == NULL)
         return TREAD_OK;
-    if (tread_state_count(groups) != optimizer->n_groups)
-        tread_report_part(report, "%zu groups, not %zu", tread_state_count(groups), optimizer->n_groups);
-    if (tread_state_count(states) != optimizer->n_items)
-        tread_report_part(report, "state of %zu parameters, not %zu", tread_state_count(states), optimizer->n_items);
     for (size_t g = 0; g < optimizer->n_groups && g < tread_state_count(groups); g++) {
         const tread_param_group *group = &optimizer->groups[g];
         size_t before = report->n_parts;

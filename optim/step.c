@@ -1,17 +1,17 @@
 #include <string.h>
 
 #include "core/context.h"
-#include "core/memory.h"
 #include "core/parallel.h"
+#include "core/search.h"
 #include "core/status.h"
 #include "optim/optimizer.h"
+#include "optim/vector.h"
 
 /* An update is cut no finer than a grain, so that small models stay on one thread, and at whole pages of floats. Within
  * a thread it goes on in blocks, for which the zeros that stand in for an unwritten gradient are enough. */
 #define GRAIN 16384
 #define ALIGN 1024
 #define BLOCK 16384
-#define LINE ((int64_t)(TREAD_ALIGNMENT / sizeof(float)))
 
 static float zeros[BLOCK] __attribute__((aligned(64))); /* never written */
 
@@ -97,7 +97,7 @@ static int64_t plan_step(tread_optimizer *optimizer) {
             item->before = item->progress;
             prepare(&p, item);
             if (!item->whole)
-                position += (entries_of(item) + LINE - 1) / LINE * LINE;
+                position += tread_line_padded(entries_of(item));
         }
     }
     return position;
@@ -121,28 +121,16 @@ static tread_update part_of(const tread_optimizer *optimizer, const tread_param_
 }
 
 static size_t group_of(const tread_optimizer *optimizer, size_t item) {
-    size_t low = 0, high = optimizer->n_groups;
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (optimizer->groups[middle].first <= item)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    int64_t next;
+    TREAD_FIND_FIRST(next, optimizer->n_groups, g, optimizer->groups[g].first > item);
+    return (size_t)next - 1;
 }
 
 /* The last item that begins at or before `at` in the element space; the one that holds it. */
 static size_t item_at(const tread_optimizer *optimizer, int64_t at) {
-    size_t low = 0, high = optimizer->n_items;
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (optimizer->items[middle].position <= at)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
+    int64_t next;
+    TREAD_FIND_FIRST(next, optimizer->n_items, i, optimizer->items[i].position > at);
+    return (size_t)next - 1;
 }
 
 /* What to do with each part; a mode switch differs from a step in this alone. */
@@ -158,7 +146,7 @@ static int64_t joined(const tread_optimizer *optimizer, size_t i, size_t group_e
     const tread_optimizer_item *stop = &optimizer->items[group_end];
     int64_t n = item->n;
     for (; next < stop && next->g == item->g + n && next->factors == item->factors && !next->whole; next++) {
-        if (n % LINE != 0 || next->rows != NULL || next->x != item->x + n || item->g == zeros ||
+        if (n % TREAD_LINE_FLOATS != 0 || next->rows != NULL || next->x != item->x + n || item->g == zeros ||
             next->starting != item->starting)
             break;
         n += next->n;
@@ -173,7 +161,7 @@ static int64_t joined(const tread_optimizer *optimizer, size_t i, size_t group_e
 #define ROWS_AHEAD 8
 #define FLOATS_AHEAD 64
 static void fetch_row(const tread_update *whole, int64_t at, int64_t size) {
-    for (int64_t i = at; i < at + (size < FLOATS_AHEAD ? size : FLOATS_AHEAD); i += LINE) {
+    for (int64_t i = at; i < at + (size < FLOATS_AHEAD ? size : FLOATS_AHEAD); i += TREAD_LINE_FLOATS) {
         __builtin_prefetch(whole->x + i, 1);
         for (int s = 0; s < TREAD_MAX_SLOTS; s++)
             if (whole->slots[s] != NULL)
@@ -384,6 +372,7 @@ void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none) {
         return;
     for (size_t i = 0; i < optimizer->n_items; i++)
         tread_tensor_zero_grad(&optimizer->items[i].parameter->tensor, set_to_none);
+    optimizer->skip_next = false; /* what was clipped is gone */
     for (size_t g = 0; g < optimizer->n_groups; g++)
         optimizer->groups[g].clip = 1;
 }
@@ -416,7 +405,7 @@ tread_status tread_optimizer_set_training(tread_optimizer *optimizer, bool train
             prepare(&p, item); /* for the factors alone */
             item->progress = kept;
             tread_tensor_touch(&item->parameter->tensor);
-            position += (item->n + LINE - 1) / LINE * LINE;
+            position += tread_line_padded(item->n);
         }
     }
     tread_parallel_for(optimizer->context, position, GRAIN, ALIGN, update_elements,

@@ -25,6 +25,10 @@ typedef struct tread_slot {
     bool starts_as_parameter;               /* filled with x just before the first update */
 } tread_slot;
 
+static inline bool tread_slot_is_needed(const tread_slot *slot, const void *options) {
+    return slot->needed == NULL || slot->needed(options);
+}
+
 /* A number a parameter, kept in double from update to update: a running product of coefficients. */
 typedef struct tread_scalar {
     const char *name;
@@ -63,7 +67,8 @@ typedef struct tread_optimizer_type {
      * refused unless it is 0. */
     bool l2_decay;
 
-    /* Every scalar factor, in double, rounded to float once; once for all parameters of a group that stand alike.
+    /* Every scalar factor, in double, rounded to float once; once for all parameters of a group that stand alike (where
+     * more than four step counts take turns within a group, again for some of them).
      * Required with update and whole_tensor. factors_size: at most TREAD_MAX_FACTORS. */
     size_t factors_size;
     void (*prepare)(const void *options, tread_progress *progress, void *ret_factors);
@@ -90,6 +95,10 @@ typedef struct tread_optimizer_type {
     /* Optional: what the algorithm's own rule is for, and the fields of a group for the others (Muon); NULL: all. */
     bool (*suits)(const tread_parameter *parameter);
     const char *other_fields;
+
+    /* Optional: the option that cycle_momentum moves in a group of such options; NULL: momentum, or else betas[0], but
+     * never one that is in_parameters. */
+    const char *(*momentum_field)(const void *options);
 
     /* Optional: the parameters for use instead of for training, and back (Schedule-Free). */
     void (*set_training)(const void *factors, const tread_update *u, bool training);

@@ -26,11 +26,7 @@ static double lr(const void *options, double base_lr, int64_t step, size_t group
 
 static const char *const shapes[] = {"linear", "cosine", "inverse_sqrt", NULL};
 static const tread_field fields[] = {
-    {.name = "warmup_steps",
-     .kind = TREAD_FIELD_INTEGER,
-     .offset = offsetof(tread_warmup_stable_decay_lr_options, warmup_steps),
-     .range = TREAD_RANGE_FROM(0),
-     .doc = "steps up to lr"},
+    TREAD_INTEGER(tread_warmup_stable_decay_lr_options, warmup_steps, 0, TREAD_RANGE_FROM(0), "steps up to lr"),
     {.name = "stable_steps",
      .kind = TREAD_FIELD_INTEGER,
      .offset = offsetof(tread_warmup_stable_decay_lr_options, stable_steps),

@@ -46,6 +46,10 @@ TREAD_API int64_t tread_lr_scheduler_last_step(const tread_lr_scheduler *schedul
 /* The pure function itself, for group 0; NAN for a schedule that follows a metric, and where step is not in
  * [0, 2^53]. */
 TREAD_API double tread_lr_scheduler_get_lr(const tread_lr_scheduler *scheduler, double base_lr, int64_t step);
+/* The same for another group, which differs where a list has one entry a group; also NAN where the last step knew no
+ * such group. tread_optimizer_initial_lr() has its base_lr. */
+TREAD_API double tread_lr_scheduler_get_lr_of_group(const tread_lr_scheduler *scheduler, size_t group, double base_lr,
+                                                    int64_t step);
 TREAD_API const char *tread_lr_scheduler_name(const tread_lr_scheduler *scheduler); /* "step_lr"; static */
 
 /* Algorithm, options, base lrs, last_step and the last lr of every group; of one on a metric its memory instead of base

@@ -8,14 +8,15 @@
  * A constructor copies options, lists too. Fields without a default must be set. NULL: TREAD_ERROR_ARGUMENT (a value
  * out of range, named with the range; a list that has neither one entry nor one a group), TREAD_ERROR_STATE (last_step
  * >= 0 and a group without initial_lr; or schedulers that cannot share an optimizer), TREAD_ERROR_NUMERIC (a first lr
- * that is not finite or negative), TREAD_ERROR_MEMORY; the optimizer is untouched then. The caller destroys the
- * scheduler.
+ * that is negative, not finite or above the largest float), TREAD_ERROR_MEMORY; the optimizer is untouched then.
+ * The caller destroys the scheduler.
  *
  * In the formulas b is the base lr and n the step: n = 0 from construction to the first step. Every one of them is
  * evaluated as it stands for any n, not from the lr before, by arithmetic whose bits no C library changes, and is exact
  * at its ends: b at the start of a descent, the least lr at its end. last_step = k goes on after step k. verbose: each
  * step logs a line a group through the context's log callback. In the structs the default stands in brackets, the range
- * behind it; whole numbers go up to 2^53.
+ * behind it; whole numbers go up to 2^53. size is set by the schedule's _defaults() alone: it holds the struct's size
+ * and marks it as that schedule's, so that a struct of another one is refused.
  *
  * The eight of OneFlow's documentation are its; the others follow torch.optim, but for what is said at each. */
 #ifndef TREAD_LR_SCHEDULERS_H
@@ -29,7 +30,7 @@ TREAD_BEGIN_DECLS
 
 /* b gamma^floor(n / step_size) */
 typedef struct tread_step_lr_options {
-    size_t size;       /* sizeof, set by tread_step_lr_defaults() */
+    size_t size;       /* set by tread_step_lr_defaults() */
     int64_t step_size; /* required, >= 1 */
     double gamma;      /* [0.1] > 0 */
     int64_t last_step; /* [-1] >= -1 */
@@ -40,7 +41,7 @@ TREAD_API tread_lr_scheduler *tread_step_lr(tread_optimizer *optimizer, const tr
 
 /* b gamma^(how many milestones are <= n) */
 typedef struct tread_multi_step_lr_options {
-    size_t size;               /* sizeof, set by tread_multi_step_lr_defaults() */
+    size_t size;               /* set by tread_multi_step_lr_defaults() */
     const int64_t *milestones; /* n_milestones steps, strictly increasing, each >= 1 [NULL: none] */
     size_t n_milestones;
     double gamma;      /* [0.1] > 0 */
@@ -53,7 +54,7 @@ TREAD_API tread_lr_scheduler *tread_multi_step_lr(tread_optimizer *optimizer,
 
 /* b factor while n < total_iters, then b */
 typedef struct tread_constant_lr_options {
-    size_t size;         /* sizeof, set by tread_constant_lr_defaults() */
+    size_t size;         /* set by tread_constant_lr_defaults() */
     double factor;       /* [1/3] >= 0 */
     int64_t total_iters; /* [5] >= 0 */
     int64_t last_step;   /* [-1] >= -1 */
@@ -66,7 +67,7 @@ TREAD_API tread_lr_scheduler *tread_constant_lr(tread_optimizer *optimizer, cons
 
 /* b gamma^n */
 typedef struct tread_exponential_lr_options {
-    size_t size;       /* sizeof, set by tread_exponential_lr_defaults() */
+    size_t size;       /* set by tread_exponential_lr_defaults() */
     double gamma;      /* required, > 0 */
     int64_t last_step; /* [-1] >= -1 */
     bool verbose;      /* [false] */
@@ -77,7 +78,7 @@ TREAD_API tread_lr_scheduler *tread_exponential_lr(tread_optimizer *optimizer,
 
 /* b (start_factor + (end_factor - start_factor) min(n, total_iters) / total_iters) */
 typedef struct tread_linear_lr_options {
-    size_t size;         /* sizeof, set by tread_linear_lr_defaults() */
+    size_t size;         /* set by tread_linear_lr_defaults() */
     double start_factor; /* [1/3] >= 0 */
     double end_factor;   /* [1] >= 0 */
     int64_t total_iters; /* [5] >= 1 */
@@ -92,7 +93,7 @@ TREAD_API tread_lr_scheduler *tread_linear_lr(tread_optimizer *optimizer, const 
  * The power is exact to a few rounding errors where 2 power is whole, else to a relative
  * (3 |power ln(1 - c / D)| + 2) 2^-53. torch's PolynomialLR has end_learning_rate 0 and no cycle. */
 typedef struct tread_polynomial_lr_options {
-    size_t size;              /* sizeof, set by tread_polynomial_lr_defaults() */
+    size_t size;              /* set by tread_polynomial_lr_defaults() */
     int64_t steps;            /* required, >= 1 */
     double end_learning_rate; /* [1e-4] >= 0 */
     double power;             /* [1] >= 0 */
@@ -107,7 +108,7 @@ TREAD_API tread_lr_scheduler *tread_polynomial_lr(tread_optimizer *optimizer,
 /* eta_min + (b - eta_min) (1 + cos(pi n / T_max)) / 2, for all n: it rises again after T_max. Loshchilov and Hutter,
  * "SGDR", 2017, without the restarts. (torch's recursion is the same up to its rounding errors.) */
 typedef struct tread_cosine_annealing_lr_options {
-    size_t size;       /* sizeof, set by tread_cosine_annealing_lr_defaults() */
+    size_t size;       /* set by tread_cosine_annealing_lr_defaults() */
     int64_t T_max;     /* required, >= 1 */
     double eta_min;    /* [0] >= 0 */
     int64_t last_step; /* [-1] >= -1 */
@@ -119,7 +120,7 @@ TREAD_API tread_lr_scheduler *tread_cosine_annealing_lr(tread_optimizer *optimiz
 
 /* b ((1 - alpha) (1 + cos(pi n / decay_steps)) / 2 + alpha) until decay_steps, then b alpha */
 typedef struct tread_cosine_decay_lr_options {
-    size_t size;         /* sizeof, set by tread_cosine_decay_lr_defaults() */
+    size_t size;         /* set by tread_cosine_decay_lr_defaults() */
     int64_t decay_steps; /* required, >= 1 */
     double alpha;        /* [0] >= 0 */
     int64_t last_step;   /* [-1] >= -1 */
@@ -133,7 +134,7 @@ TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
  * b decay_rate^i; within it, j steps in and T long, eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2.
  * After restart_limit cycles (0: never) lr stays at eta_min. */
 typedef struct tread_cosine_annealing_warm_restarts_options {
-    size_t size;           /* sizeof, set by tread_cosine_annealing_warm_restarts_defaults() */
+    size_t size;           /* set by tread_cosine_annealing_warm_restarts_defaults() */
     int64_t T_0;           /* required, >= 1 */
     int64_t T_mult;        /* [1] >= 1 */
     double eta_min;        /* [0] >= 0 */
@@ -156,7 +157,7 @@ typedef enum tread_warmup_method { TREAD_WARMUP_LINEAR = 0, TREAD_WARMUP_CONSTAN
  * goes on from there; with it it ends at the inner one's lr(0), which starts then (OneFlow ends it at b, which is the
  * same for most). Inner schedules: see below. */
 typedef struct tread_warmup_lr_options {
-    size_t size;                       /* sizeof, set by tread_warmup_lr_defaults() */
+    size_t size;                       /* set by tread_warmup_lr_defaults() */
     tread_lr_scheduler *scheduler;     /* the inner one, taken over [NULL: none] */
     double warmup_factor;              /* [1/3] in [0, 1] */
     int64_t warmup_iters;              /* [5] >= 0 */
@@ -179,7 +180,7 @@ typedef enum tread_decay_shape {
  * being the share of the decay done, to b min_factor, where it stays. Step n of the warm-up has b (n + 1) /
  * (warmup_steps + 1). */
 typedef struct tread_warmup_stable_decay_lr_options {
-    size_t size;                   /* sizeof, set by tread_warmup_stable_decay_lr_defaults() */
+    size_t size;                   /* set by tread_warmup_stable_decay_lr_defaults() */
     int64_t warmup_steps;          /* [0] >= 0 */
     int64_t stable_steps;          /* required, >= 0 */
     int64_t decay_steps;           /* required, >= 1 */
@@ -199,11 +200,12 @@ typedef enum tread_anneal_strategy { TREAD_ANNEAL_COSINE = 0, TREAD_ANNEAL_LINEA
  * / div_factor first, as long as it went up. A phase is up at step pct_start total_steps - 1, or at once where that is
  * negative (torch begins a little below the peak then). After total_steps lr stays at its last value (torch: an
  * error). The peak is max_lr, one or one a group, or b where the list is empty; b is not changed (torch sets it to the
- * first lr). With cycle_momentum, off unless asked for, every group's momentum (betas[0] where the optimizer has no
+ * first lr). With cycle_momentum, off unless asked for, every group's momentum (betas[0] where it has no use for
  * momentum) goes the other way, from max_momentum to base_momentum and back; it is as pure as lr, and stays where it
- * is when the scheduler is destroyed. An optimizer that has neither is TREAD_ERROR_ARGUMENT. */
+ * is when the scheduler is destroyed. An optimizer that has neither, or where it is fixed (Schedule-Free), is
+ * TREAD_ERROR_ARGUMENT. */
 typedef struct tread_one_cycle_lr_options {
-    size_t size;          /* sizeof, set by tread_one_cycle_lr_defaults() */
+    size_t size;          /* set by tread_one_cycle_lr_defaults() */
     const double *max_lr; /* n_max_lr peaks, each >= 0 [NULL: b] */
     size_t n_max_lr;
     int64_t total_steps;                   /* required, >= 2 */
@@ -231,7 +233,7 @@ typedef enum tread_cyclic_mode {
  * back in step_size_down, over and over. cycle_momentum as in one_cycle_lr; what the mode takes off the height it takes
  * off the momentum's too. */
 typedef struct tread_cyclic_lr_options {
-    size_t size;          /* sizeof, set by tread_cyclic_lr_defaults() */
+    size_t size;          /* set by tread_cyclic_lr_defaults() */
     const double *max_lr; /* required: n_max_lr peaks, one or one a group, each >= 0 */
     size_t n_max_lr;
     int64_t step_size_up;   /* [2000] >= 1 */
@@ -264,7 +266,7 @@ typedef struct tread_lr_function {
 
 /* b function(n). A result that is negative or not finite is TREAD_ERROR_NUMERIC at that step. */
 typedef struct tread_lambda_lr_options {
-    size_t size;                        /* sizeof, set by tread_lambda_lr_defaults() */
+    size_t size;                        /* set by tread_lambda_lr_defaults() */
     const tread_lr_function *functions; /* required: one, or one a group; copied */
     size_t n_functions;
     int64_t last_step; /* [-1] >= -1 */
@@ -275,7 +277,7 @@ TREAD_API tread_lr_scheduler *tread_lambda_lr(tread_optimizer *optimizer, const 
 
 /* b function(1) function(2) ... function(n). A step costs one call of the function; going back begins anew. */
 typedef struct tread_multiplicative_lr_options {
-    size_t size;                        /* sizeof, set by tread_multiplicative_lr_defaults() */
+    size_t size;                        /* set by tread_multiplicative_lr_defaults() */
     const tread_lr_function *functions; /* required: one, or one a group; copied */
     size_t n_functions;
     int64_t last_step; /* [-1] >= -1 */
@@ -301,7 +303,7 @@ TREAD_API tread_lr_scheduler *tread_multiplicative_lr(tread_optimizer *optimizer
 /* Each schedule until its milestone, from step 0 of its own on: schedule i at n - milestones[i - 1]. All have the base
  * lr b. (As torch's; OneFlow's schedules go on counting unless told to rescale.) */
 typedef struct tread_sequential_lr_options {
-    size_t size;                           /* sizeof, set by tread_sequential_lr_defaults() */
+    size_t size;                           /* set by tread_sequential_lr_defaults() */
     tread_lr_scheduler *const *schedulers; /* required: n_schedulers, at least 1 */
     size_t n_schedulers;
     const int64_t *milestones; /* n_schedulers - 1 of them, strictly increasing, each >= 1 */
@@ -315,7 +317,7 @@ TREAD_API tread_lr_scheduler *tread_sequential_lr(tread_optimizer *optimizer,
 
 /* Each one's lr is the next one's base, all at the same n. Of momentum that of the last one that moves it. */
 typedef struct tread_chained_scheduler_options {
-    size_t size;                           /* sizeof, set by tread_chained_scheduler_defaults() */
+    size_t size;                           /* set by tread_chained_scheduler_defaults() */
     tread_lr_scheduler *const *schedulers; /* required: n_schedulers, at least 1 */
     size_t n_schedulers;
     int64_t last_step; /* [-1] >= -1 */
@@ -338,7 +340,7 @@ typedef enum tread_threshold_mode { TREAD_THRESHOLD_REL = 0, TREAD_THRESHOLD_ABS
  * beside it. Step it by tread_lr_scheduler_step_metric(). torch and OneFlow take best - best threshold, so that with a
  * negative best a worse metric may be better there. */
 typedef struct tread_reduce_lr_on_plateau_options {
-    size_t size;                         /* sizeof, set by tread_reduce_lr_on_plateau_defaults() */
+    size_t size;                         /* set by tread_reduce_lr_on_plateau_defaults() */
     tread_plateau_mode mode;             /* [TREAD_PLATEAU_MIN] */
     double factor;                       /* [0.1] in (0, 1) */
     int64_t patience;                    /* [10] >= 0 */

@@ -19,8 +19,8 @@
  * - A context, parameters and the arrays they lie in must outlive the optimizer. Parameters may join a larger module
  * after the optimizer was made. One optimizer is used by one thread at a time.
  *
- * Option values are checked strictly: NaN and infinity are refused everywhere except where noted, and the error names
- * optimizer, field, value and range ("adam: betas[1] = 1.5 is outside [0, 1)"). */
+ * Option values are checked strictly: NaN, infinity and what is above the largest float are refused everywhere except
+ * where noted, and the error names optimizer, field, value and range ("adam: betas[1] = 1.5 is outside [0, 1)"). */
 #ifndef TREAD_OPTIMIZER_H
 #define TREAD_OPTIMIZER_H
 
@@ -62,7 +62,8 @@ TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_cl
 TREAD_API int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer);
 /* Whether the last step applied nothing because clipping had met a non-finite norm under TREAD_NONFINITE_SKIP. */
 TREAD_API bool tread_optimizer_step_skipped(const tread_optimizer *optimizer);
-/* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding. */
+/* Makes every gradient zeros, or none. Costs nothing: memory stays, the next backward writes instead of adding.
+ * What clipping left for the next step, a fused coefficient or the mark to skip it, goes with them. */
 TREAD_API void tread_optimizer_zero_grad(tread_optimizer *optimizer, bool set_to_none);
 
 /* For algorithms whose parameters differ between training and use (Schedule-Free): in evaluation mode the parameters
@@ -75,8 +76,9 @@ TREAD_API bool tread_optimizer_is_training(const tread_optimizer *optimizer); /*
 
 /* ---- Groups ---- */
 
-/* Adds a group at any time. options: the struct that the optimizer's constructor takes; NULL: the values of its
- * constructor. Errors as the constructor's, and a parameter that another group has; nothing has changed then. */
+/* Adds a group at any time. options: the struct that the optimizer's constructor takes, begun with that
+ * algorithm's _defaults(); NULL: the values of its constructor. Errors as the constructor's, and a parameter that
+ * another group has; nothing has changed then. */
 TREAD_API tread_status tread_optimizer_add_param_group(tread_optimizer *optimizer, tread_parameter_list params,
                                                        const void *options);
 /* The same with "lr=1e-4,weight_decay=0" over the values of the constructor. */
@@ -91,8 +93,8 @@ TREAD_API tread_parameter_list tread_optimizer_group_params(const tread_optimize
 /* One option of a group as a number: a real, an integer, 0 or 1 for a boolean, the index of a choice. An array's
  * entries are "betas[0]". Setting takes TREAD_ALL_GROUPS too, allocates state that the new value needs (and drops what
  * it no longer needs), and changes all or nothing. TREAD_ERROR_ARGUMENT: no such group or field (those there are are
- * listed), value out of range; TREAD_ERROR_STATE: a convention, which is fixed when the group is made;
- * TREAD_ERROR_MEMORY. */
+ * listed), value out of range; TREAD_ERROR_STATE: a convention, which is fixed when the group is made, or b1 of
+ * Schedule-Free once there were updates; TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_optimizer_get(const tread_optimizer *optimizer, size_t group, const char *field,
                                            double *ret_value);
 TREAD_API tread_status tread_optimizer_set(tread_optimizer *optimizer, size_t group, const char *field, double value);
@@ -104,6 +106,8 @@ TREAD_API tread_status tread_optimizer_set_text(tread_optimizer *optimizer, size
                                                 const char *text);
 /* The group's learning rate; NAN if there is no such group. */
 TREAD_API double tread_optimizer_lr(const tread_optimizer *optimizer, size_t group);
+/* The lr that its schedules start from; NAN if no scheduler has set one, or there is no such group. */
+TREAD_API double tread_optimizer_initial_lr(const tread_optimizer *optimizer, size_t group);
 
 TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
 /* Whether a gradient may be sparse; see below. */
@@ -143,7 +147,8 @@ TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, F
 
 typedef enum tread_nonfinite_policy {
     TREAD_NONFINITE_ERROR = 0,     /* TREAD_ERROR_NUMERIC names the first bad parameter; gradients are untouched */
-    TREAD_NONFINITE_SKIP = 1,      /* the optimizer's next step applies and counts nothing */
+    TREAD_NONFINITE_SKIP = 1,      /* the optimizer's next step applies and counts nothing, unless gradients are
+                                      zeroed before it */
     TREAD_NONFINITE_PROPAGATE = 2, /* gradients are scaled all the same: NaN, or zeros where the norm is infinite */
 } tread_nonfinite_policy;
 
@@ -165,10 +170,12 @@ TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, con
 TREAD_API tread_status tread_optimizer_clip_grad_norm(tread_optimizer *optimizer, double max_norm, double norm_type,
                                                       const tread_clip_options *options, double *ret_norm);
 /* The same for any parameters, without an optimizer; under TREAD_NONFINITE_SKIP a non-finite norm leaves the gradients
- * alone, and the caller sees it in ret_norm. Also TREAD_ERROR_MEMORY. */
+ * alone, and the caller sees it in ret_norm. Also TREAD_ERROR_ARGUMENT for a parameter that is NULL or there twice, and
+ * TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_clip_grad_norm(const tread_context *context, tread_parameter_list params, double max_norm,
                                             double norm_type, tread_nonfinite_policy nonfinite, double *ret_norm);
-/* Limits each entry of the gradients to [-limit, limit]; NaN stays. TREAD_ERROR_ARGUMENT (limit < 0 or not finite). */
+/* Limits each entry of the gradients to [-limit, limit]; NaN stays. TREAD_ERROR_ARGUMENT (limit < 0 or not finite; a
+ * parameter that is NULL or there twice), TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_clip_grad_value(const tread_context *context, tread_parameter_list params, double limit);
 
 /* ---- State ----

@@ -7,12 +7,13 @@
  *     tread_optimizer *optimizer = tread_adamw(NULL, tread_module_parameters(net), &o);
  *
  * A constructor copies options (NULL: the defaults) and makes one group of params, whose order is kept. NULL on
- * failure: TREAD_ERROR_ARGUMENT (no parameters, one that is NULL or there twice, a value out of range, options not made
- * by _defaults()), TREAD_ERROR_MEMORY. The caller destroys the optimizer.
+ * failure: TREAD_ERROR_ARGUMENT (no parameters, one that is NULL or there twice, a value out of range, options not
+ * begun by this algorithm's _defaults()), TREAD_ERROR_MEMORY. The caller destroys the optimizer.
  *
  * In the formulas x is the parameter, g its gradient, wd weight_decay, t = 1 at a parameter's first update; products,
  * roots and quotients are elementwise, and state starts at 0 unless said. In the structs the default stands in
- * brackets, the range behind it. */
+ * brackets, the range behind it. size is set by the algorithm's _defaults() alone: it holds the struct's size and marks
+ * it as that algorithm's, so that a struct of another one is refused. */
 #ifndef TREAD_OPTIMIZERS_H
 #define TREAD_OPTIMIZERS_H
 
@@ -40,7 +41,7 @@ typedef enum tread_eps_placement {
  *     b = g' at first, then b = momentum b + (1 - dampening) g';  x -= lr b      (nesterov: x -= lr (g' + momentum b))
  * With dampening they differ from the first step on, which PyTorch does not damp. */
 typedef struct tread_sgd_options {
-    size_t size;                          /* sizeof, set by tread_sgd_defaults() */
+    size_t size;                          /* set by tread_sgd_defaults() */
     double lr;                            /* [1e-3] >= 0 */
     double momentum;                      /* [0] >= 0 */
     double dampening;                     /* [0] >= 0 */
@@ -58,7 +59,7 @@ TREAD_API tread_optimizer *tread_sgd(const tread_context *context, tread_paramet
 /* Chen and others, "Symbolic discovery of optimization algorithms" (Lion), 2023:
  *     x = (1 - lr wd) x;  x -= lr sign(b1 m + (1 - b1) g);  m = b2 m + (1 - b2) g,  sign(0) = 0 */
 typedef struct tread_lion_options {
-    size_t size;                /* sizeof, set by tread_lion_defaults() */
+    size_t size;                /* set by tread_lion_defaults() */
     double lr;                  /* [1e-4] >= 0 */
     double betas[2];            /* [0.9, 0.99] each in [0, 1) */
     double weight_decay;        /* [0] >= 0 */
@@ -77,7 +78,7 @@ TREAD_API tread_optimizer *tread_lion(const tread_context *context, tread_parame
  *     x -= (lr / c1) m / (sqrt(v) / sqrt(c2) + eps),  c1 = 1 - b1^t, c2 = 1 - b2^t (both 1 without bias correction)
  * amsgrad: vmax = max(vmax, v), on the uncorrected v, stands in place of v in the last line. */
 typedef struct tread_adam_options {
-    size_t size;                /* sizeof, set by tread_adam_defaults() */
+    size_t size;                /* set by tread_adam_defaults() */
     double lr;                  /* [1e-3] >= 0 */
     double betas[2];            /* [0.9, 0.999] each in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
@@ -96,7 +97,7 @@ TREAD_API tread_optimizer *tread_adam(const tread_context *context, tread_parame
  * from before the step in the decay,
  *     x = x - lr wd x - (lr / c1) m / (sqrt(v) / sqrt(c2) + eps) */
 typedef struct tread_adamw_options {
-    size_t size;                /* sizeof, set by tread_adamw_defaults() */
+    size_t size;                /* set by tread_adamw_defaults() */
     double lr;                  /* [1e-3] >= 0 */
     double betas[2];            /* [0.9, 0.999] each in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
@@ -118,7 +119,7 @@ TREAD_API tread_optimizer *tread_adamw(const tread_context *context, tread_param
  * decay_in_trust_ratio is the paper's form: u + wd x in place of u, in the norm too, and no last term. amsgrad as in
  * Adam. */
 typedef struct tread_lamb_options {
-    size_t size;                /* sizeof, set by tread_lamb_defaults() */
+    size_t size;                /* set by tread_lamb_defaults() */
     double lr;                  /* [1e-3] >= 0 */
     double betas[2];            /* [0.9, 0.999] each in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
@@ -138,7 +139,7 @@ TREAD_API tread_optimizer *tread_lamb(const tread_context *context, tread_parame
 /* Kingma and Ba 2015, section 7.1, as in torch.optim.Adamax: g' = g + wd x;  m = b1 m + (1 - b1) g';
  *     u = max(b2 u, |g'| + eps);  x -= lr / (1 - b1^t) m / u */
 typedef struct tread_adamax_options {
-    size_t size;                /* sizeof, set by tread_adamax_defaults() */
+    size_t size;                /* set by tread_adamax_defaults() */
     double lr;                  /* [2e-3] >= 0 */
     double betas[2];            /* [0.9, 0.999] each in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
@@ -155,7 +156,7 @@ TREAD_API tread_optimizer *tread_adamax(const tread_context *context, tread_para
  *     mu_t = b1 (1 - 0.96^(t momentum_decay) / 2);  P_t = P_(t-1) mu_t, P_0 = 1;  d = sqrt(v / (1 - b2^t)) + eps
  *     x -= lr (1 - mu_t) / (1 - P_t) g' / d + lr mu_(t+1) / (1 - P_t mu_(t+1)) m / d */
 typedef struct tread_nadam_options {
-    size_t size;                /* sizeof, set by tread_nadam_defaults() */
+    size_t size;                /* set by tread_nadam_defaults() */
     double lr;                  /* [2e-3] >= 0 */
     double betas[2];            /* [0.9, 0.999] each in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
@@ -175,7 +176,7 @@ TREAD_API tread_optimizer *tread_nadam(const tread_context *context, tread_param
  *                 x -= lr / c1 q sqrt(c2) m / (sqrt(v) + eps)
  *     else:       x -= lr / c1 m */
 typedef struct tread_radam_options {
-    size_t size;                /* sizeof, set by tread_radam_defaults() */
+    size_t size;                /* set by tread_radam_defaults() */
     double lr;                  /* [1e-3] >= 0 */
     double betas[2];            /* [0.9, 0.999] each in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
@@ -193,7 +194,7 @@ TREAD_API tread_optimizer *tread_radam(const tread_context *context, tread_param
 /* Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning and stochastic optimization", 2011:
  *     g' = g + wd x;  S += g'^2;  x -= lr / (1 + (t - 1) lr_decay) g' / sqrt(S + eps),  or / (sqrt(S) + eps) */
 typedef struct tread_adagrad_options {
-    size_t size;                       /* sizeof, set by tread_adagrad_defaults() */
+    size_t size;                       /* set by tread_adagrad_defaults() */
     double lr;                         /* [1e-3] >= 0 */
     double lr_decay;                   /* [0] >= 0 */
     double weight_decay;               /* [0] >= 0, added to the gradient */
@@ -214,7 +215,7 @@ TREAD_API tread_optimizer *tread_adagrad(const tread_context *context, tread_par
  *     V = momentum V + lr g' / d;  x -= V,   or in PyTorch's convention  b = momentum b + g' / d;  x -= lr b
  * With eps outside, eps is added to the root instead. */
 typedef struct tread_rmsprop_options {
-    size_t size;                          /* sizeof, set by tread_rmsprop_defaults() */
+    size_t size;                          /* set by tread_rmsprop_defaults() */
     double lr;                            /* [1e-3] >= 0 */
     double alpha;                         /* [0.99] in [0, 1) */
     double eps;                           /* [1e-8] >= 0 */
@@ -234,7 +235,7 @@ TREAD_API tread_optimizer *tread_rmsprop(const tread_context *context, tread_par
 /* Zeiler, "ADADELTA: an adaptive learning rate method", 2012: g' = g + wd x;
  *     s = rho s + (1 - rho) g'^2;  d = sqrt(a + eps) / sqrt(s + eps) g';  a = rho a + (1 - rho) d^2;  x -= lr d */
 typedef struct tread_adadelta_options {
-    size_t size;                /* sizeof, set by tread_adadelta_defaults() */
+    size_t size;                /* set by tread_adadelta_defaults() */
     double lr;                  /* [1] >= 0 */
     double rho;                 /* [0.9] in [0, 1) */
     double eps;                 /* [1e-6] >= 0 */
@@ -263,7 +264,7 @@ typedef enum tread_muon_rule {
  * muon with a parameter that has not two axes is TREAD_ERROR_SHAPE that names it. See tread_muon_with_adamw (groups.h).
  */
 typedef struct tread_muon_options {
-    size_t size;                /* sizeof, set by tread_muon_defaults() */
+    size_t size;                /* set by tread_muon_defaults() */
     double lr;                  /* [1e-3] >= 0 */
     tread_muon_rule rule;       /* [TREAD_MUON_RULE_MUON] fixed when the group is made */
     double weight_decay;        /* [0.1] >= 0 */
@@ -289,11 +290,13 @@ TREAD_API tread_optimizer *tread_muon(const tread_context *context, tread_parame
  *     v = b2 v + (1 - b2) g^2;  n = g / (sqrt(v) + eps) + wd y
  *     y = (1 - c) y + c z + a (b1 (1 - c) - 1) n;  z -= a n
  * The averaged point, for evaluation and for use, is x = y + (1 - 1 / b1) (z - y): tread_optimizer_set_training(
- * optimizer, false) puts it into the parameters, (optimizer, true) goes back by y = x + (1 - b1) (z - x). */
+ * optimizer, false) puts it into the parameters, (optimizer, true) goes back by y = x + (1 - b1) (z - x). Since y was
+ * made with b1, setters refuse another b1 once there were updates (TREAD_ERROR_STATE), and schedulers with
+ * cycle_momentum refuse the optimizer; a state dict brings its own. */
 typedef struct tread_schedule_free_adamw_options {
-    size_t size;                /* sizeof, set by tread_schedule_free_adamw_defaults() */
+    size_t size;                /* set by tread_schedule_free_adamw_defaults() */
     double lr;                  /* [2.5e-3] >= 0 */
-    double betas[2];            /* [0.9, 0.999] each in (0, 1) */
+    double betas[2];            /* [0.9, 0.999] in (0, 1), fixed from the first update on; in [0, 1) */
     double eps;                 /* [1e-8] >= 0 */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
@@ -309,9 +312,9 @@ TREAD_API tread_optimizer *tread_schedule_free_adamw(const tread_context *contex
 
 /* The same with a = lr s, n = g + wd y, momentum in place of b1, and no v. */
 typedef struct tread_schedule_free_sgd_options {
-    size_t size;                /* sizeof, set by tread_schedule_free_sgd_defaults() */
+    size_t size;                /* set by tread_schedule_free_sgd_defaults() */
     double lr;                  /* [1] >= 0 */
-    double momentum;            /* [0.9] in (0, 1) */
+    double momentum;            /* [0.9] in (0, 1), fixed from the first update on */
     double weight_decay;        /* [0] >= 0, at y */
     int64_t warmup_steps;       /* [0] >= 0 */
     double r;                   /* [0] in [0, 16] */
@@ -348,7 +351,7 @@ typedef enum tread_line_search {
  * - Memory for (8 + 2 history_size + 2 min(max_iter, history_size + 1)) values a parameter is taken when it is made or
  *   one of these two is set, and costs nothing until it is used; steps allocate nothing. */
 typedef struct tread_lbfgs_options {
-    size_t size;                   /* sizeof, set by tread_lbfgs_defaults() */
+    size_t size;                   /* set by tread_lbfgs_defaults() */
     double lr;                     /* [1] >= 0, the first t tried */
     int64_t max_iter;              /* [20] >= 1, iterations a step */
     int64_t max_eval;              /* [0: max_iter * 5 / 4] closure calls after which no iteration begins */

@@ -286,7 +286,7 @@ static const struct {
     {"schedule ''", {"unknown name ; allowed: ", "step_lr"}},
     {"schedule steplr", {"unknown name steplr, did you mean step_lr?", "allowed: ", "cosine_decay_lr"}},
     {"schedule step_lr", {"step_lr: step_size must be given"}},
-    {"schedule step_lr:step_size=0", {"step_size", "[1, inf)"}},
+    {"schedule step_lr:step_size=0", {"step_size", "[1, 2^53]"}},
     {"schedule step_lr:size=3", {"size", "step_size"}},
     {"schedule step_lr:step_size=3,last_step=4", {"initial_lr"}},
     {"schedule step_lr:step_size=3 cosine_decay_lr:decay_steps=2", {"unexpected argument cosine_decay_lr"}},

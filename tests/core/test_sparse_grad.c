@@ -173,8 +173,11 @@ START_TEST(what_cannot_be_is_refused_and_nothing_changes) {
                     "index 3 of entry 1 is outside [0, 3)");
     ck_assert_fails(tread_tensor_set_sparse_grad(x, 2, (int32_t[]){-1, 0}, rows), TREAD_ERROR_ARGUMENT,
                     "index -1 of entry 0");
-    ck_assert_fails(tread_tensor_set_sparse_grad(x, -1, NULL, NULL), TREAD_ERROR_ARGUMENT, "-1 entries");
-    ck_assert_fails(tread_tensor_set_sparse_grad(x, 1, NULL, rows), TREAD_ERROR_ARGUMENT, "indices");
+    ck_assert_fails(tread_tensor_set_sparse_grad(x, -1, NULL, NULL), TREAD_ERROR_ARGUMENT,
+                    "set_sparse_grad: n = -1 is negative");
+    ck_assert_fails(tread_tensor_set_sparse_grad(x, 1, NULL, rows), TREAD_ERROR_ARGUMENT,
+                    "set_sparse_grad: indices is NULL, and there are 1 entries");
+    ck_assert_fails(tread_tensor_set_sparse_grad(x, 1, (int32_t[]){0}, NULL), TREAD_ERROR_ARGUMENT, "rows is NULL");
     tread_sparse_rows got;
     ck_assert_ok(tread_tensor_sparse_grad(x, &got));
     ck_assert(got.n == 1 && got.indices[0] == 1 && got.rows[1] == 2);

@@ -179,3 +179,15 @@ const char *text_of(FILE *file) {
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     return text;
 }
+
+tread_lr_scheduler *make_scheduler(tread_optimizer *optimizer, const char *spec) {
+    tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, spec);
+    ck_assert_msg(scheduler != NULL, "%s: %s", spec, tread_last_error());
+    return scheduler;
+}
+
+void destroy_run(tread_lr_scheduler *scheduler, tread_optimizer *optimizer, params *p) {
+    tread_lr_scheduler_destroy(scheduler);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(p);
+}

@@ -43,6 +43,11 @@ static inline float *param_data(const params *p, size_t i) { return p->items[i]-
 bool params_equal(const params *a, const params *b);
 void param_set_grad(tread_parameter *parameter, const float *values);
 
+/* Fails with the library's sentence. */
+tread_lr_scheduler *make_scheduler(tread_optimizer *optimizer, const char *spec);
+/* The end of a run. */
+void destroy_run(tread_lr_scheduler *scheduler, tread_optimizer *optimizer, params *p);
+
 /* NULL at the end: every registered optimizer with its defaults, and with settings that take other ways through it. */
 extern const char *const battery_specs[];
 

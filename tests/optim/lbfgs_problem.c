@@ -8,6 +8,7 @@ static void gather(problem *q) {
 }
 
 static tread_status evaluate(void *data, double *ret_loss) {
+    ck_assert(tread_grad_enabled());
     problem *q = data;
     if (++q->n_calls == q->fail_at)
         return tread_fail(TREAD_ERROR_CALLBACK, "call %d says no", (int)q->n_calls);

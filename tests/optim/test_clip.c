@@ -261,6 +261,8 @@ START_TEST(bad_requests_and_failing_allocations_change_nothing) {
         double max_norm, type;
         const char *sentence;
     } bad[] = {{-1, 2, "max_norm = -1 is outside [0, inf)"},
+               {-0.123456789, 2, "max_norm = -0.123456789 is"},
+               {1, -0.123456789, "norm_type = -0.123456789 is"},
                {NAN, 2, "max_norm = nan"},
                {1, 0, "norm_type = 0 is outside (0, inf)"},
                {1, -2, "norm_type = -2"},
@@ -287,6 +289,98 @@ START_TEST(bad_requests_and_failing_allocations_change_nothing) {
 }
 END_TEST
 
-TEST_MAIN("clip", norms_are_exact_and_independent_of_threads, gradients_are_scaled_by_the_coefficient,
+/* Zeroing throws the bad gradients away, and with them the step that they would have cost. */
+START_TEST(zeroing_takes_the_mark_to_skip_back) {
+    params p = params_make(4, sizes), old = params_make(4, sizes);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), "sgd");
+    tread_clip_options o = tread_clip_defaults();
+    o.nonfinite = TREAD_NONFINITE_SKIP;
+    for (int none = 0; none < 2; none++) {
+        params_set_grads(&p, 1, 0);
+        ((float *)p.items[0]->tensor.grad->data)[0] = NAN;
+        ck_assert_ok(tread_optimizer_clip_grad_norm(optimizer, 1, 2, &o, NULL));
+        tread_optimizer_zero_grad(optimizer, none == 1);
+        params_set_grads(&p, 2, 0);
+        ck_assert_ok(tread_optimizer_clip_grad_norm(optimizer, 1, 2, &o, NULL));
+        ck_assert_ok(tread_optimizer_step(optimizer, NULL));
+        ck_assert(!tread_optimizer_step_skipped(optimizer));
+        ck_assert(!params_equal(&p, &old));
+    }
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+    params_destroy(&old);
+}
+END_TEST
+
+/* An error leaves the gradients alone even where an earlier fused clip has left its coefficient. */
+START_TEST(an_error_leaves_gradients_and_what_is_pending) {
+    params p = params_make(4, sizes);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), "sgd:clip_grad_max_norm=0.1");
+    tread_clip_options o = tread_clip_defaults();
+    o.fused = true;
+    params_set_grads(&p, 1, 0);
+    ck_assert_ok(tread_optimizer_clip_grad_norm(optimizer, 0.5, 2, &o, NULL));
+    const float left = optimizer->groups[0].clip;
+    ck_assert(left < 1);
+    float *value = (float *)p.items[2]->tensor.grad->data + 7, good = *value;
+    *value = INFINITY;
+    grads_copy(&p, before);
+    ck_assert_fails(tread_optimizer_clip_grad_norm(optimizer, 1, 2, NULL, NULL), TREAD_ERROR_NUMERIC, "'p2'");
+    ck_assert_fails(tread_optimizer_clip_grad(optimizer, NULL, NULL), TREAD_ERROR_NUMERIC, "'p2'");
+    grads_copy(&p, after);
+    ck_assert_mem_eq(before, after, sizeof before);
+    ck_assert_float_eq(optimizer->groups[0].clip, left);
+    *value = good;
+    double norm;
+    ck_assert_ok(tread_optimizer_clip_grad_norm(optimizer, 1, 2, NULL, &norm));
+    ck_assert_double_eq_tol(norm, 0.5, 1e-5); /* of what the first one left */
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+static void fill_with_ones(params *p) {
+    params_set_grads(p, 1, 0);
+    for (size_t i = 0; i < p->count; i++)
+        for (int64_t e = 0; e < p->items[i]->tensor.count; e++)
+            ((float *)p->items[i]->tensor.grad->data)[e] = 1;
+}
+
+/* Small p make large norms of many entries: here each parameter's is a number, and all together are none. */
+START_TEST(a_norm_that_is_infinite_together_blames_no_parameter) {
+    params p = params_make(2, (const int64_t[]){900, 900});
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 1), "sgd");
+    ck_assert_ok(tread_optimizer_add_param_group(optimizer, params_part(&p, 1, 1), NULL));
+    double norm;
+    fill_with_ones(&p);
+    ck_assert_ok(tread_clip_grad_norm(NULL, params_part(&p, 0, 1), 1, 0.00965, TREAD_NONFINITE_ERROR, &norm));
+    ck_assert(isfinite(norm)); /* 900^(1 / 0.00965), about 1e306 */
+    fill_with_ones(&p);
+    static const char *const sentence = "the norm is inf: that of each parameter is finite";
+    ck_assert_fails(tread_clip_grad_norm(NULL, params_list(&p), 1, 0.00965, TREAD_NONFINITE_ERROR, &norm),
+                    TREAD_ERROR_NUMERIC, sentence);
+    ck_assert_fails(tread_optimizer_clip_grad_norm(optimizer, 1, 0.00965, NULL, &norm), TREAD_ERROR_NUMERIC, sentence);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+START_TEST(a_parameter_twice_is_refused) {
+    params p = params_make(3, sizes);
+    params_set_grads(&p, 3, 0);
+    const float was = *(const float *)p.items[0]->tensor.grad->data;
+    tread_parameter *twice[] = {p.items[0], p.items[1], p.items[0]};
+    const tread_parameter_list list = {twice, 3};
+    ck_assert_fails(tread_clip_grad_norm(NULL, list, 1e-3, 2, TREAD_NONFINITE_ERROR, NULL), TREAD_ERROR_ARGUMENT,
+                    "clip_grad_norm: parameter 'p0' is there twice: 0 of 3, 2 of 3");
+    ck_assert_fails(tread_clip_grad_value(NULL, list, 1e-3), TREAD_ERROR_ARGUMENT, "clip_grad_value: parameter 'p0'");
+    ck_assert_float_eq(*(const float *)p.items[0]->tensor.grad->data, was);
+    params_destroy(&p);
+}
+END_TEST
+
+TEST_MAIN("clip", zeroing_takes_the_mark_to_skip_back, an_error_leaves_gradients_and_what_is_pending,
+          a_norm_that_is_infinite_together_blames_no_parameter, a_parameter_twice_is_refused,
+          norms_are_exact_and_independent_of_threads, gradients_are_scaled_by_the_coefficient,
           groups_clip_on_their_own_fused_or_not, a_fused_coefficient_lasts_one_step, non_finite_norms_follow_the_policy,
           a_norm_of_minus_infinity_sees_a_nan, values_are_limited, bad_requests_and_failing_allocations_change_nothing)

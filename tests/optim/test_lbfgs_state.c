@@ -159,7 +159,7 @@ START_TEST(its_names_and_what_stands_before_the_first_step) {
 END_TEST
 
 static void put_text_t(tread_state *whole) { ck_assert_ok(tread_state_add_string(whole, "t", "long")); }
-static void put_negative_t(tread_state *whole) { ck_assert_ok(tread_state_add_real(whole, "t", -1)); }
+static void put_negative_t(tread_state *whole) { ck_assert_ok(tread_state_add_real(whole, "t", -0.123456789)); }
 static void put_zero_h(tread_state *whole) { ck_assert_ok(tread_state_add_real(whole, "H_diag", 0)); }
 static void put_negative_n(tread_state *whole) { ck_assert_ok(tread_state_add_integer(whole, "n_iter", -2)); }
 static void put_short_d(tread_state *whole) {
@@ -195,7 +195,7 @@ START_TEST(states_that_do_not_fit) {
         {"sizes", put_sizes, {"parameter 'p0' had 9 values, not 3", "parameter 'p1' had 1 values, not 17"}},
         {"t", NULL, {"'t'"}},
         {"t", put_text_t, {"'t'"}},
-        {"t", put_negative_t, {"solver: t = -1 is outside [0, inf)"}},
+        {"t", put_negative_t, {"solver: t = -0.123456789 is outside [0, inf)"}},
         {"prev_loss", NULL, {"'prev_loss'"}},
         {"H_diag", put_zero_h, {"solver: H_diag = 0 is outside (0, inf)"}},
         {"d", put_short_d, {"solver: d has shape (29), not (30)"}},
@@ -233,7 +233,7 @@ START_TEST(states_that_do_not_fit) {
     /* Differences of the front and of the solver are told together. */
     tread_state *one = state_edited(good, "lr", NULL), *two = state_edited(one, "t", put_negative_t);
     ck_assert_fails(tread_optimizer_load_state_dict(q.optimizer, two), TREAD_ERROR_FORMAT, "2 differences: group 0: ");
-    ck_assert_ptr_nonnull(strstr(tread_last_error(), "; solver: t = -1"));
+    ck_assert_ptr_nonnull(strstr(tread_last_error(), "; solver: t = -0.123456789"));
     tread_state_destroy(one);
     tread_state_destroy(two);
     run_steps(&q, 2);

@@ -67,7 +67,9 @@ static void refuse_numbers(tread_optimizer *optimizer, const tread_lr_scheduler_
     refuse(optimizer, type, info, "inf");
     refuse(optimizer, type, info, "-inf");
     if (isfinite(info->high))
-        refuse(optimizer, type, info, tread_number_text(above, field->range.high_open ? info->high : info->high + 1));
+        refuse(optimizer, type, info,
+               tread_number_text(above,
+                                 field->range.high_open && !whole ? info->high : nextafter(info->high + 1, INFINITY)));
     if (whole)
         refuse(optimizer, type, info, "7.5");
     if (tread_field_is_list(field)) {

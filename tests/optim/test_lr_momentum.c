@@ -11,12 +11,6 @@ static tread_optimizer *make_optimizer(params *p, const char *spec) {
     return optimizer;
 }
 
-static tread_lr_scheduler *make(tread_optimizer *optimizer, const char *spec) {
-    tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, spec);
-    ck_assert_msg(scheduler != NULL, "%s: %s", spec, tread_last_error());
-    return scheduler;
-}
-
 static double momentum_of(const tread_optimizer *optimizer, size_t group, const char *field) {
     double value = NAN;
     ck_assert_ok(tread_optimizer_get(optimizer, group, field, &value));
@@ -58,7 +52,7 @@ START_TEST(momentum_goes_against_lr) {
             params p;
             tread_optimizer *optimizer = make_optimizer(&p, optimizers[k][0]);
             double before = momentum_of(optimizer, 1, optimizers[k][1]);
-            tread_lr_scheduler *scheduler = make(optimizer, moves[i].spec);
+            tread_lr_scheduler *scheduler = make_scheduler(optimizer, moves[i].spec);
             uint64_t calls = 0;
             for (int n = 0; n < 10; n++) {
                 double want = isnan(moves[i].values[n]) ? before : moves[i].values[n];
@@ -86,7 +80,7 @@ START_TEST(composites_hand_it_on) {
     params p;
     tread_optimizer *optimizer = make_optimizer(&p, "sgd:momentum=0.9");
     for (int prefix = 0; prefix < 2; prefix++) {
-        tread_lr_scheduler *scheduler = make(optimizer, moves[5 + prefix].spec);
+        tread_lr_scheduler *scheduler = make_scheduler(optimizer, moves[5 + prefix].spec);
         for (int n = 0; n < 8; n++) {
             int at = n < 2 ? 2 : n; /* during the warm-up, where its end is */
             ck_assert_double_eq(momentum_of(optimizer, 0, "momentum"), triangular2[prefix ? at - 2 : at]);
@@ -104,7 +98,8 @@ START_TEST(resuming_keeps_momentum) {
     for (int order = 0; order < 3; order++) { /* 2: the scheduler alone */
         params p, q;
         tread_optimizer *a = make_optimizer(&p, "sgd"), *b = make_optimizer(&q, "sgd");
-        tread_lr_scheduler *x = make(a, ONE_CYCLE LEVELS), *y = make(b, "one_cycle_lr:total_steps=3");
+        tread_lr_scheduler *x = make_scheduler(a, ONE_CYCLE LEVELS),
+                           *y = make_scheduler(b, "one_cycle_lr:total_steps=3");
         for (int n = 0; n < 4; n++) {
             params_set_grads(&p, n, 0);
             ck_assert_ok(tread_optimizer_step(a, NULL));
@@ -131,12 +126,8 @@ START_TEST(resuming_keeps_momentum) {
         }
         tread_state_destroy(optimizer);
         tread_state_destroy(scheduler);
-        tread_lr_scheduler_destroy(x);
-        tread_lr_scheduler_destroy(y);
-        tread_optimizer_destroy(a);
-        tread_optimizer_destroy(b);
-        params_destroy(&p);
-        params_destroy(&q);
+        destroy_run(x, a, &p);
+        destroy_run(y, b, &q);
     }
 }
 END_TEST
@@ -164,18 +155,23 @@ START_TEST(an_optimizer_without_momentum_is_refused) {
     ck_assert_msg(optimizer != NULL, "%s", tread_last_error());
     ck_assert_ptr_null(tread_lr_scheduler_from_spec(optimizer, ONE_CYCLE LEVELS));
     ck_assert_str_eq(tread_last_error(),
-                     "one_cycle_lr: cycle_momentum is true, and plain has neither momentum nor betas");
+                     "one_cycle_lr: cycle_momentum is true, and plain has neither momentum nor betas that may change");
     ck_assert_ptr_null(tread_lr_scheduler_from_spec(optimizer, "warmup_lr:scheduler=[" CYCLIC "]"));
-    ck_assert_str_eq(tread_last_error(), "warmup_lr: cycle_momentum is true, and plain has neither momentum nor betas");
+    ck_assert_str_eq(tread_last_error(),
+                     "warmup_lr: cycle_momentum is true, and plain has neither momentum nor betas that may change");
     ck_assert(isnan(optimizer->groups[0].initial_lr));
-    tread_lr_scheduler *scheduler = make(optimizer, "one_cycle_lr:total_steps=9"); /* lr alone is fine */
+    tread_lr_scheduler *scheduler = make_scheduler(optimizer, "one_cycle_lr:total_steps=9"); /* lr alone is fine */
     params q;
     tread_optimizer *other = make_optimizer(&q, "sgd");
-    tread_lr_scheduler *cycles = make(other, ONE_CYCLE LEVELS);
+    tread_lr_scheduler *cycles = make_scheduler(other, ONE_CYCLE LEVELS);
     tread_state *state = tread_lr_scheduler_state_dict(cycles);
     ck_assert_fails(tread_lr_scheduler_load_state_dict(scheduler, state), TREAD_ERROR_FORMAT,
-                    "last_lr has 2 groups, not 1; base_lrs has 2 groups, not 1; cycle_momentum is true, and the "
-                    "optimizer has neither momentum nor betas");
+                    "last_lr has 2 groups, not 1; base_lrs has 2 groups, not 1; one_cycle_lr: cycle_momentum "
+                    "is true, and plain has neither momentum nor betas that may change");
+    tread_lr_scheduler *stairs = make_scheduler(optimizer, "step_lr:step_size=2");
+    ck_assert_fails(tread_lr_scheduler_load_state_dict(stairs, state), TREAD_ERROR_FORMAT,
+                    "2 differences: it is of one_cycle_lr; last_lr has 2 groups, not 1");
+    tread_lr_scheduler_destroy(stairs);
     tread_state_destroy(state);
     tread_lr_scheduler_destroy(scheduler);
     tread_lr_scheduler_destroy(cycles);
@@ -186,5 +182,24 @@ START_TEST(an_optimizer_without_momentum_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("lr_momentum", momentum_goes_against_lr, composites_hand_it_on, resuming_keeps_momentum,
-          an_optimizer_without_momentum_is_refused)
+/* Muon's groups of rule adamw have no use for momentum. */
+START_TEST(each_group_has_the_momentum_of_its_rule) {
+    params p = params_make_for("muon", 2, sizes);
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_part(&p, 0, 1), "muon");
+    ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 1, 1), "rule=adamw"));
+    tread_lr_scheduler *scheduler = make_scheduler(optimizer, ONE_CYCLE LEVELS);
+    for (int n = 0; n < 9; n++) {
+        ck_assert_double_eq(momentum_of(optimizer, 0, "momentum"), one_cycle[n]);
+        ck_assert_double_eq(momentum_of(optimizer, 0, "betas[0]"), 0.9);
+        ck_assert_double_eq(momentum_of(optimizer, 1, "betas[0]"), one_cycle[n]);
+        ck_assert_double_eq(momentum_of(optimizer, 1, "momentum"), 0.95);
+        ck_assert_ok(tread_lr_scheduler_step(scheduler));
+    }
+    tread_lr_scheduler_destroy(scheduler);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+TEST_MAIN("lr_momentum", each_group_has_the_momentum_of_its_rule, momentum_goes_against_lr, composites_hand_it_on,
+          resuming_keeps_momentum, an_optimizer_without_momentum_is_refused)

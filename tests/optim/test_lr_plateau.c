@@ -234,12 +234,8 @@ START_TEST(it_works_on_the_lr_that_is_there) {
         }
         tread_state_destroy(optimizer);
         tread_state_destroy(scheduler);
-        tread_lr_scheduler_destroy(x);
-        tread_lr_scheduler_destroy(y);
-        tread_optimizer_destroy(a);
-        tread_optimizer_destroy(b);
-        params_destroy(&p);
-        params_destroy(&q);
+        destroy_run(x, a, &p);
+        destroy_run(y, b, &q);
     }
 }
 END_TEST

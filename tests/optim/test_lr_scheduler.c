@@ -126,13 +126,37 @@ START_TEST(resuming_goes_on_in_any_order) {
             }
             tread_state_destroy(optimizer);
             tread_state_destroy(scheduler);
-            tread_lr_scheduler_destroy(x);
-            tread_lr_scheduler_destroy(y);
-            tread_optimizer_destroy(a);
-            tread_optimizer_destroy(b);
-            params_destroy(&p);
-            params_destroy(&q);
+            destroy_run(x, a, &p);
+            destroy_run(y, b, &q);
         }
+}
+END_TEST
+
+START_TEST(each_group_has_its_base_and_its_values) {
+    params p = params_make(3, sizes);
+    tread_optimizer *optimizer = two_groups(&p, 0.8, 0.4);
+    ck_assert(isnan(tread_optimizer_initial_lr(optimizer, 0)));
+    ck_assert(isnan(tread_optimizer_initial_lr(NULL, 0)));
+    tread_lr_scheduler *cycle = tread_lr_scheduler_from_spec(optimizer, "cyclic_lr:max_lr=1/2,step_size_up=4");
+    ck_assert_msg(cycle != NULL, "%s", tread_last_error());
+    ck_assert_double_eq(tread_optimizer_initial_lr(optimizer, 0), 0.8);
+    ck_assert_double_eq(tread_optimizer_initial_lr(optimizer, 1), 0.4);
+    ck_assert(isnan(tread_optimizer_initial_lr(optimizer, 2)));
+    for (int n = 0; n < 10; n++) {
+        for (size_t g = 0; g < 2; g++)
+            ck_assert_double_eq(
+                tread_lr_scheduler_get_lr_of_group(cycle, g, tread_optimizer_initial_lr(optimizer, g), n),
+                tread_optimizer_lr(optimizer, g));
+        ck_assert_double_eq(tread_lr_scheduler_get_lr(cycle, 0.8, n), tread_optimizer_lr(optimizer, 0));
+        ck_assert_ok(tread_lr_scheduler_step(cycle));
+    }
+    ck_assert_double_eq(tread_lr_scheduler_get_lr_of_group(cycle, 1, 0.4, 4), 2); /* the peak */
+    ck_assert(isnan(tread_lr_scheduler_get_lr_of_group(cycle, 2, 0.4, 4)));
+    ck_assert(isnan(tread_lr_scheduler_get_lr_of_group(cycle, 1, 0.4, -1)));
+    ck_assert(isnan(tread_lr_scheduler_get_lr_of_group(NULL, 0, 0.4, 1)));
+    tread_lr_scheduler_destroy(cycle);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
 }
 END_TEST
 
@@ -166,14 +190,14 @@ START_TEST(bad_fields_and_states_are_refused) {
         const char *spec, *sentence;
     } bad[] = {
         {"step", "there is no scheduler 'step'; there are step_lr, multi_step_lr, exponential_lr"},
-        {"step_lr", "step_lr: step_size must be given, in [1, inf)"},
+        {"step_lr", "step_lr: step_size must be given, in [1, 2^53]"},
         {"step_lr:gamma=1", "step_lr: step_size must be given"},
-        {"step_lr:step_size=0", "step_lr: step_size = 0 is outside [1, inf)"},
-        {"step_lr:step_size=1.5", "step_lr: step_size = '1.5' is not a whole number in [1, inf)"},
+        {"step_lr:step_size=0", "step_lr: step_size = 0 is outside [1, 2^53]"},
+        {"step_lr:step_size=1.5", "step_lr: step_size = '1.5' is not a whole number in [1, 2^53]"},
         {"step_lr:step_size=3,gamma=0", "step_lr: gamma = 0 is outside (0, inf)"},
-        {"step_lr:step_size=3,last_step=-2", "step_lr: last_step = -2 is outside [-1, inf)"},
+        {"step_lr:step_size=3,last_step=-2", "step_lr: last_step = -2 is outside [-1, 2^53]"},
         {"step_lr:step_size=3,verbose=yes", "verbose = 'yes' is not true or false"},
-        {"cosine_decay_lr:decay_steps=-1", "decay_steps = -1 is outside [1, inf)"},
+        {"cosine_decay_lr:decay_steps=-1", "decay_steps = -1 is outside [1, 2^53]"},
         {"cosine_decay_lr:decay_steps=3,alpha=nan", "alpha = nan is outside [0, inf)"},
         {"cosine_decay_lr:decay_steps=3,alpha=-0.1", "alpha = -0.1 is outside [0, inf)"},
     };
@@ -183,7 +207,7 @@ START_TEST(bad_fields_and_states_are_refused) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         ck_assert_null_with(tread_lr_scheduler_from_spec(optimizer, bad[i].spec), bad[i].sentence);
     tread_step_lr_options o = tread_step_lr_defaults();
-    ck_assert_null_with(tread_step_lr(optimizer, &o), "step_size = 0 is outside [1, inf), and there is no default");
+    ck_assert_null_with(tread_step_lr(optimizer, &o), "step_size = 0 is outside [1, 2^53], and there is no default");
     ck_assert_null_with(tread_step_lr(optimizer, NULL), "there is no default");
     o.step_size = 1;
     ck_assert_null_with(tread_step_lr(NULL, &o), "the optimizer is NULL");
@@ -210,7 +234,7 @@ START_TEST(bad_fields_and_states_are_refused) {
     ck_assert_fails(
         tread_lr_scheduler_load_state_dict(stairs, empty), TREAD_ERROR_FORMAT,
         "step_lr: the state does not fit, 4 differences: last_step = -1 is negative; state: there is no list "
-        "'last_lr'; options: step_lr: step_size = 0 is outside [1, inf), and there is no default; base_lrs has "
+        "'last_lr'; options: step_lr: step_size = 0 is outside [1, 2^53], and there is no default; base_lrs has "
         "1 groups, not 2");
     ck_assert_double_eq(tread_optimizer_lr(optimizer, 1), 0.2);
     tread_state_destroy(state);
@@ -253,7 +277,7 @@ typedef struct making {
     tread_lr_scheduler *scheduler;
     tread_state *state;
 } making;
-static void *make_scheduler(void *data) { return tread_lr_scheduler_from_spec(((making *)data)->optimizer, specs[1]); }
+static void *make_again(void *data) { return tread_lr_scheduler_from_spec(((making *)data)->optimizer, specs[1]); }
 static void unmake_scheduler(void *data, void *made) {
     (void)data;
     tread_lr_scheduler_destroy(made);
@@ -275,8 +299,8 @@ static void keep(void *data, void *made) {
 START_TEST(failing_allocations_change_nothing) {
     params p = params_make(2, sizes);
     making m = {.optimizer = two_groups(&p, 0.1, 0.2)};
-    fail_every_allocation(make_scheduler, unmake_scheduler, &m);
-    m.scheduler = make_scheduler(&m);
+    fail_every_allocation(make_again, unmake_scheduler, &m);
+    m.scheduler = make_again(&m);
     fail_every_allocation(take_state, unmake_state, &m);
     m.state = take_state(&m);
     ck_assert_ok(tread_lr_scheduler_step(m.scheduler));
@@ -357,7 +381,10 @@ START_TEST(schedules_on_a_metric_and_with_lists_fit_the_table) {
     params p = params_make(3, sizes);
     tread_optimizer *optimizer = two_groups(&p, 0.8, 0.4);
     double floors[] = {0.3, 0};
-    halving_options o = {.size = sizeof o, .floors = floors, .n_floors = 2};
+    halving_options o;
+    tread_fields_defaults(&halving.table, &o);
+    o.floors = floors;
+    o.n_floors = 2;
     tread_lr_scheduler *scheduler = tread_lr_scheduler_create(optimizer, &halving, &o);
     ck_assert_msg(scheduler != NULL, "%s", tread_last_error());
     floors[0] = 7; /* the list was copied */
@@ -400,6 +427,14 @@ START_TEST(a_rate_out_of_range_changes_nothing) {
     ck_assert_int_eq(tread_lr_scheduler_last_step(scheduler), 2);
     ck_assert_double_eq(tread_optimizer_lr(optimizer, 1), 0);
     tread_lr_scheduler_destroy(scheduler);
+    /* Kernels would take it for infinity. */
+    tread_optimizer_destroy(optimizer);
+    optimizer = two_groups(&p, 4, 2);
+    scheduler = make_scheduler(optimizer, "exponential_lr:gamma=1e38");
+    ck_assert_fails(tread_lr_scheduler_step(scheduler), TREAD_ERROR_NUMERIC,
+                    "lr of group 0 at step 1 is 4e+38, above the largest float");
+    ck_assert_double_eq(tread_optimizer_lr(optimizer, 0), 4);
+    tread_lr_scheduler_destroy(scheduler);
     tread_optimizer_destroy(optimizer);
     params_destroy(&p);
 }
@@ -423,6 +458,7 @@ START_TEST(help_lists_every_field) {
 END_TEST
 
 TEST_MAIN("lr_scheduler", powers_and_cosines_are_exact, schedules_follow_the_formulas, resuming_goes_on_in_any_order,
-          groups_that_come_later_take_part, bad_fields_and_states_are_refused, verbose_goes_to_the_log,
-          failing_allocations_change_nothing, schedules_on_a_metric_and_with_lists_fit_the_table,
-          a_rate_out_of_range_changes_nothing, help_lists_every_field)
+          each_group_has_its_base_and_its_values, groups_that_come_later_take_part, bad_fields_and_states_are_refused,
+          verbose_goes_to_the_log, failing_allocations_change_nothing,
+          schedules_on_a_metric_and_with_lists_fit_the_table, a_rate_out_of_range_changes_nothing,
+          help_lists_every_field)

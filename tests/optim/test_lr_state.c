@@ -14,12 +14,6 @@ static tread_optimizer *make_optimizer(params *p, double first, double second) {
     return optimizer;
 }
 
-static tread_lr_scheduler *make(tread_optimizer *optimizer, const char *spec) {
-    tread_lr_scheduler *scheduler = tread_lr_scheduler_from_spec(optimizer, spec);
-    ck_assert_msg(scheduler != NULL, "%s: %s", spec, tread_last_error());
-    return scheduler;
-}
-
 /* ---- Resuming ---- */
 
 enum order { OPTIMIZER_FIRST, SCHEDULER_FIRST, SCHEDULER_ALONE, LAST_STEP, N_ORDERS };
@@ -31,9 +25,9 @@ static tread_lr_scheduler *resume(enum order order, tread_optimizer *optimizer, 
         ck_assert_ok(tread_optimizer_load_state_dict(optimizer, of_optimizer));
         snprintf(text, sizeof text, "%s%clast_step=%lld", spec, strchr(spec, ':') != NULL ? ',' : ':',
                  (long long)step - 1);
-        return make(optimizer, text);
+        return make_scheduler(optimizer, text);
     }
-    tread_lr_scheduler *scheduler = make(optimizer, spec);
+    tread_lr_scheduler *scheduler = make_scheduler(optimizer, spec);
     ck_assert_ok(tread_lr_scheduler_step(scheduler));
     if (order == OPTIMIZER_FIRST)
         ck_assert_ok(tread_optimizer_load_state_dict(optimizer, of_optimizer));
@@ -46,7 +40,7 @@ static tread_lr_scheduler *resume(enum order order, tread_optimizer *optimizer, 
 static void resume_at(const char *spec, int64_t step, enum order order) {
     params p, q;
     tread_optimizer *a = make_optimizer(&p, 0.1, 0.2), *b = make_optimizer(&q, 5, 6);
-    tread_lr_scheduler *x = make(a, spec);
+    tread_lr_scheduler *x = make_scheduler(a, spec);
     for (int64_t n = 0; n < step; n++)
         ck_assert_ok(tread_lr_scheduler_step(x));
     tread_state *optimizer = tread_optimizer_state_dict(a), *scheduler = tread_lr_scheduler_state_dict(x);
@@ -63,12 +57,8 @@ static void resume_at(const char *spec, int64_t step, enum order order) {
     }
     tread_state_destroy(optimizer);
     tread_state_destroy(scheduler);
-    tread_lr_scheduler_destroy(x);
-    tread_lr_scheduler_destroy(y);
-    tread_optimizer_destroy(a);
-    tread_optimizer_destroy(b);
-    params_destroy(&p);
-    params_destroy(&q);
+    destroy_run(x, a, &p);
+    destroy_run(y, b, &q);
 }
 
 START_TEST(every_scheduler_resumes_at_any_step_in_any_order) {
@@ -85,11 +75,11 @@ START_TEST(loading_replaces_inner_options) {
     params p, q;
     tread_optimizer *a = make_optimizer(&p, 0.5, 2), *b = make_optimizer(&q, 0.5, 2);
     tread_lr_scheduler *x =
-        make(a, "warmup_lr:warmup_iters=3,scheduler=[sequential_lr:schedulers=[multi_step_lr:milestones="
-                "2/4,gamma=0.25]/[cyclic_lr:max_lr=4/8,step_size_up=2],milestones=7]");
+        make_scheduler(a, "warmup_lr:warmup_iters=3,scheduler=[sequential_lr:schedulers=[multi_step_lr:milestones="
+                          "2/4,gamma=0.25]/[cyclic_lr:max_lr=4/8,step_size_up=2],milestones=7]");
     tread_lr_scheduler *y =
-        make(b, "warmup_lr:warmup_method=constant,scheduler=[sequential_lr:schedulers=[multi_step_lr]/"
-                "[cyclic_lr:max_lr=1,mode=exp_range,gamma=0.5],milestones=1]");
+        make_scheduler(b, "warmup_lr:warmup_method=constant,scheduler=[sequential_lr:schedulers=[multi_step_lr]/"
+                          "[cyclic_lr:max_lr=1,mode=exp_range,gamma=0.5],milestones=1]");
     tread_state *state = tread_lr_scheduler_state_dict(x);
     ck_assert_ok(tread_lr_scheduler_load_state_dict(y, state));
     ck_assert_ok(tread_lr_scheduler_load_state_dict(y, state)); /* and once more over the loaded ones */
@@ -100,12 +90,8 @@ START_TEST(loading_replaces_inner_options) {
         ck_assert_ok(tread_lr_scheduler_step(y));
     }
     tread_state_destroy(state);
-    tread_lr_scheduler_destroy(x);
-    tread_lr_scheduler_destroy(y);
-    tread_optimizer_destroy(a);
-    tread_optimizer_destroy(b);
-    params_destroy(&p);
-    params_destroy(&q);
+    destroy_run(x, a, &p);
+    destroy_run(y, b, &q);
 }
 END_TEST
 
@@ -113,7 +99,7 @@ END_TEST
 START_TEST(handles_outlive_loading) {
     params p;
     tread_optimizer *optimizer = make_optimizer(&p, 0.5, 2);
-    tread_lr_scheduler *inner = make(optimizer, "step_lr:step_size=3"), *middle, *outer;
+    tread_lr_scheduler *inner = make_scheduler(optimizer, "step_lr:step_size=3"), *middle, *outer;
     tread_warmup_lr_options w = tread_warmup_lr_defaults();
     w.scheduler = inner;
     middle = tread_warmup_lr(optimizer, &w);
@@ -155,12 +141,12 @@ START_TEST(states_of_other_composites_are_refused) {
     };
     params p, q;
     tread_optimizer *optimizer = make_optimizer(&p, 0.5, 2), *other = make_optimizer(&q, 0.5, 2);
-    tread_lr_scheduler *scheduler = make(
+    tread_lr_scheduler *scheduler = make_scheduler(
         optimizer, "warmup_lr:scheduler=[sequential_lr:schedulers=[linear_lr]/[step_lr:step_size=2],milestones=3]");
     ck_assert_ok(tread_lr_scheduler_step(scheduler));
     double lr = tread_optimizer_lr(optimizer, 1);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        tread_lr_scheduler *from = make(other, bad[i].of);
+        tread_lr_scheduler *from = make_scheduler(other, bad[i].of);
         tread_state *state = tread_lr_scheduler_state_dict(from);
         uint64_t live = tread_memory_live_blocks();
         ck_assert_fails(tread_lr_scheduler_load_state_dict(scheduler, state), TREAD_ERROR_FORMAT, bad[i].sentence);
@@ -248,7 +234,7 @@ START_TEST(damaged_states_are_refused) {
     };
     params p;
     tread_optimizer *optimizer = make_optimizer(&p, 4, 2);
-    tread_lr_scheduler *scheduler = make(optimizer, "warmup_lr:scheduler=[linear_lr]");
+    tread_lr_scheduler *scheduler = make_scheduler(optimizer, "warmup_lr:scheduler=[linear_lr]");
     double lr = tread_optimizer_lr(optimizer, 0);
     for (int fault = FAULTS - 1; fault >= NONE; fault--) {
         tread_state *state = state_with((enum fault)fault);
@@ -290,7 +276,8 @@ static void keep(void *data, void *made) { ck_assert_ptr_eq(data, made); }
 START_TEST(failing_allocations_change_nothing) {
     params p;
     loading l = {.optimizer = make_optimizer(&p, 0.5, 2)};
-    l.scheduler = make(l.optimizer, "warmup_lr:scheduler=[sequential_lr:schedulers=[multi_step_lr:milestones=2/3]/"
+    l.scheduler =
+        make_scheduler(l.optimizer, "warmup_lr:scheduler=[sequential_lr:schedulers=[multi_step_lr:milestones=2/3]/"
                                     "[one_cycle_lr:total_steps=9,max_lr=1/2,cycle_momentum=true],milestones=4]");
     l.state = take_state(&l);
     for (int n = 0; n < 3; n++)

@@ -54,6 +54,26 @@ START_TEST(lists_are_checked) {
 }
 END_TEST
 
+START_TEST(options_of_another_algorithm_are_refused) {
+    params p = params_make(2, sizes);
+    uint64_t live = tread_memory_live_blocks();
+    const tread_sgd_options sgd = tread_sgd_defaults();
+    const tread_adamw_options adamw = tread_adamw_defaults(); /* of adam's layout */
+    const tread_step_lr_options step = tread_step_lr_defaults();
+    ck_assert_null_with(tread_adam(NULL, params_list(&p), (const void *)&adamw),
+                        "adam: the options are those of adamw; begin with tread_adam_defaults()");
+    ck_assert_null_with(tread_adam(NULL, params_list(&p), (const void *)&step), "those of step_lr");
+    tread_optimizer *adam = tread_adam(NULL, params_part(&p, 0, 1), NULL);
+    ck_assert_fails(tread_optimizer_add_param_group(adam, params_part(&p, 1, 1), &sgd), TREAD_ERROR_ARGUMENT,
+                    "adam: the options are those of sgd");
+    ck_assert_uint_eq(tread_optimizer_group_count(adam), 1);
+    ck_assert_null_with(tread_exponential_lr(adam, (const void *)&step), "exponential_lr: the options are those of");
+    tread_optimizer_destroy(adam);
+    ck_assert_uint_eq(tread_memory_live_blocks(), live);
+    params_destroy(&p);
+}
+END_TEST
+
 START_TEST(bad_options_make_nothing) {
     params p = params_make(4, sizes);
     tread_adam_options adam = tread_adam_defaults();
@@ -64,7 +84,10 @@ START_TEST(bad_options_make_nothing) {
     ck_assert_null_with(tread_adam(NULL, params_list(&p), &adam), "adam: lr = nan is outside [0, inf)");
     adam = tread_adam_defaults();
     adam.size = 0;
-    ck_assert_null_with(tread_adam(NULL, params_list(&p), &adam), "options.size");
+    ck_assert_null_with(tread_adam(NULL, params_list(&p), &adam), "adam: options.size is 0");
+    adam.size = sizeof adam;
+    ck_assert_null_with(tread_adam(NULL, params_list(&p), &adam),
+                        "which no _defaults() function has set; begin with tread_adam_defaults()");
     tread_sgd_options sgd = tread_sgd_defaults();
     sgd.nesterov = true;
     ck_assert_null_with(tread_sgd(NULL, params_list(&p), &sgd), "sgd: nesterov = true needs momentum > 0");
@@ -103,6 +126,11 @@ START_TEST(spec_strings_are_read_strictly) {
         {"adam:lr=abc", "adam: lr = 'abc' is not a number in [0, inf)"},
         {"adam:lr=1e-3x", "adam: lr = '1e-3x' is not a number"},
         {"adam:lr= 1", "adam: lr = ' 1' is not a number"},
+        {"adam:lr=3.5e38", "adam: lr = 3.5e+38 is above the largest float, 3.4028234663852886e+38"},
+        {"adam:eps=1e300", "adam: eps = 1e+300 is above the largest float"},
+        {"sgd:weight_decay=1e39", "sgd: weight_decay = 1e+39 is above the largest float"},
+        {"sgd:nesterov=true,momentum=0.123456789,dampening=0.987654321",
+         "momentum = 0.123456789, dampening = 0.987654321"},
         {"adam:lr=nan", "adam: lr = nan is outside [0, inf)"},
         {"adam:lr=inf", "adam: lr = inf is outside [0, inf)"},
         {"adam:lr=-1", "adam: lr = -1 is outside [0, inf)"},
@@ -190,8 +218,7 @@ START_TEST(defaults_and_help_agree) {
     tread_adam_options adam = tread_adam_defaults();
     ck_assert(adam.lr == 1e-3 && adam.betas[0] == 0.9 && adam.betas[1] == 0.999 && adam.eps == 1e-8 &&
               adam.weight_decay == 0 && !adam.amsgrad && adam.do_bias_correction &&
-              adam.clip_grad_max_norm == INFINITY && adam.clip_grad_norm_type == 2 && !adam.maximize &&
-              adam.size == sizeof adam);
+              adam.clip_grad_max_norm == INFINITY && adam.clip_grad_norm_type == 2 && !adam.maximize);
     tread_sgd_options sgd = tread_sgd_defaults();
     ck_assert(sgd.lr == 1e-3 && sgd.momentum == 0 && sgd.weight_decay == 0 && sgd.dampening == 0 && !sgd.nesterov &&
               sgd.convention == TREAD_MOMENTUM_VELOCITY);
@@ -434,7 +461,7 @@ START_TEST(the_view_has_a_schedulers_base_lr) {
 }
 END_TEST
 
-TEST_MAIN("optimizer", lists_are_checked, bad_options_make_nothing, spec_strings_are_read_strictly,
-          defaults_and_help_agree, setters_make_and_drop_state, setters_reach_slots_that_have_not_begun,
-          failing_allocations_leave_nothing_behind, the_view_has_groups_fields_and_parameters,
-          the_view_has_a_schedulers_base_lr)
+TEST_MAIN("optimizer", lists_are_checked, bad_options_make_nothing, options_of_another_algorithm_are_refused,
+          spec_strings_are_read_strictly, defaults_and_help_agree, setters_make_and_drop_state,
+          setters_reach_slots_that_have_not_begun, failing_allocations_leave_nothing_behind,
+          the_view_has_groups_fields_and_parameters, the_view_has_a_schedulers_base_lr)

@@ -287,6 +287,70 @@ START_TEST(switching_has_the_same_bits_at_any_thread_count) {
 }
 END_TEST
 
-TEST_MAIN("schedule_free", trajectories_follow_the_formulas, the_averaged_point_is_the_average_of_z,
-          there_and_back_is_within_roundings, the_state_dict_has_the_mode, a_rate_of_0_is_no_division_by_0,
-          switching_has_the_same_bits_at_any_thread_count)
+/* y is a blend by b1, from which another b1 would find another average. */
+START_TEST(the_share_of_the_average_is_fixed_by_the_first_update) {
+    static const char *const fields[][3] = {{"schedule_free_adamw", "betas[0]", "betas"},
+                                            {"schedule_free_sgd", "momentum", "momentum"}};
+    for (size_t i = 0; i < 2; i++) {
+        params p = params_make(2, (const int64_t[]){3, 20});
+        tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), fields[i][0]);
+        ck_assert_ok(tread_optimizer_set(optimizer, 0, fields[i][1], 0.75)); /* nothing was made with it yet */
+        params_set_grads(&p, 0, 2);
+        ck_assert_ok(tread_optimizer_step(optimizer, NULL));
+        double value;
+        ck_assert_fails(tread_optimizer_set(optimizer, 0, fields[i][1], 0.5), TREAD_ERROR_STATE, fields[i][1]);
+        ck_assert_ptr_nonnull(strstr(tread_last_error(), "is fixed once there were updates"));
+        ck_assert_fails(tread_optimizer_set_text(optimizer, 0, fields[i][2], i == 0 ? "0.5/0.999" : "0.5"),
+                        TREAD_ERROR_STATE, "is fixed once there were updates");
+        ck_assert_ok(tread_optimizer_get(optimizer, 0, fields[i][1], &value));
+        ck_assert_double_eq(value, 0.75);
+        ck_assert_ok(tread_optimizer_set(optimizer, 0, fields[i][1], 0.75));
+        if (i == 0)
+            ck_assert_ok(tread_optimizer_set(optimizer, 0, "betas[1]", 0.5));
+        ck_assert_ptr_null(tread_lr_scheduler_from_spec(optimizer, "one_cycle_lr:total_steps=9,cycle_momentum=true"));
+        ck_assert_ptr_nonnull(strstr(tread_last_error(), "neither momentum nor betas that may change"));
+        /* A state dict brings b1 and, with the parameters that were saved beside it, y. */
+        tread_state *state = tread_optimizer_state_dict(optimizer);
+        params q = params_make(2, (const int64_t[]){3, 20});
+        tread_optimizer *other = tread_optimizer_from_spec(NULL, params_list(&q), fields[i][0]);
+        ck_assert_ok(tread_optimizer_load_state_dict(other, state));
+        for (size_t k = 0; k < 2; k++)
+            memcpy(param_data(&q, k), param_data(&p, k), (size_t)(k == 0 ? 3 : 20) * sizeof(float));
+        ck_assert_ok(tread_optimizer_set_training(optimizer, false));
+        ck_assert_ok(tread_optimizer_set_training(other, false));
+        ck_assert(params_equal(&p, &q));
+        tread_state_destroy(state);
+        tread_optimizer_destroy(other);
+        tread_optimizer_destroy(optimizer);
+        params_destroy(&p);
+        params_destroy(&q);
+    }
+}
+END_TEST
+
+/* b2 = 0 is in range: sqrt(1 - 0^t) is 1, and v is the square itself. b1 = 0 is not, for x is found by 1 / b1. */
+START_TEST(without_an_average_of_squares_the_direction_is_a_sign) {
+    params p = params_make(1, (const int64_t[]){2});
+    ck_assert_ptr_null(tread_optimizer_from_spec(NULL, params_list(&p), "schedule_free_adamw:betas=0/0.5"));
+    ck_assert_str_eq(tread_last_error(), "schedule_free_adamw: betas[0] = 0 is outside (0, 1)");
+    tread_optimizer *optimizer =
+        tread_optimizer_from_spec(NULL, params_list(&p), "schedule_free_adamw:betas=0.5/0,eps=0,lr=0.25");
+    ck_assert_msg(optimizer != NULL, "%s", tread_last_error());
+    float *x = param_data(&p, 0);
+    x[0] = 1, x[1] = 1;
+    for (int k = 0; k < 2; k++) {
+        param_set_grad(p.items[0], (const float[]){3, -0.5f});
+        ck_assert_ok(tread_optimizer_step(optimizer, NULL));
+    }
+    /* By hand: a = 1/4; k = 0: c = 1, y = z = 1, y = 1 - 1/4, z = 3/4; k = 1: c = 1/2, y = 3/4 + 1/4 (1/4 - 1). */
+    ck_assert_float_eq(x[0], 0.5625f);
+    ck_assert_float_eq(x[1], 1.4375f);
+    tread_optimizer_destroy(optimizer);
+    params_destroy(&p);
+}
+END_TEST
+
+TEST_MAIN("schedule_free", the_share_of_the_average_is_fixed_by_the_first_update,
+          without_an_average_of_squares_the_direction_is_a_sign, trajectories_follow_the_formulas,
+          the_averaged_point_is_the_average_of_z, there_and_back_is_within_roundings, the_state_dict_has_the_mode,
+          a_rate_of_0_is_no_division_by_0, switching_has_the_same_bits_at_any_thread_count)

@@ -171,6 +171,11 @@ START_TEST(what_does_not_fit_is_refused_with_every_difference) {
         const char *parts[5];
     } cases[] = {
         {"sgd", state_of("adam", 4, sizes, 3, NULL), {"sgd: the state does not fit, 1 difference: it is of adam"}},
+        {"sgd",
+         state_of("adam", 3, sizes, 2, "other"),
+         {"sgd: the state does not fit, 5 differences: it is of adam; state of 3 parameters, not 4; group 0: 2 "
+          "parameters, not 3; group 0: parameter 0 is 'other', not 'p0'; group 1: parameter 0 is 'p2', not 'p3'"}},
+        {"adam", state_of("sgd", 4, sizes, 4, NULL), {"3 differences: it is of sgd; 1 groups, not 2; group 0: 4"}},
         {"adam", state_of("adam", 4, sizes, 4, NULL), {"1 groups, not 2", "group 0: 4 parameters, not 3"}},
         {"adam",
          state_of("adam", 3, sizes, 2, NULL),

@@ -194,6 +194,7 @@ typedef struct closure_data {
 
 static tread_status evaluate(void *data, double *ret_loss) {
     closure_data *c = data;
+    ck_assert(tread_grad_enabled()); /* it back-propagates */
     params_set_grads(c->p, c->calls++, 0);
     if (c->fails)
         return tread_fail(TREAD_ERROR_CALLBACK, "batch %d is bad", c->calls);
