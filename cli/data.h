@@ -24,7 +24,7 @@ typedef struct cli_data_options {
      .value = "FOLDER|FILE",                                                                                           \
      .doc = "folder of the four MNIST-like IDX files, plain or .gz, or a file: .csv,\n"                                \
             ".tsv or .npy, also with .gz, or .npz; else TREAD_DATA, else the installed\n"                              \
-            "data folder, else the source tree's when started by ./run",                                               \
+            "data folder, else that of the source tree whose build folder has the command",                            \
      .kind = CLI_TEXT,                                                                                                 \
      .offset = offsetof(type, member.data)},                                                                           \
         {.name = "target",                                                                                             \

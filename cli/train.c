@@ -91,6 +91,7 @@ typedef struct training {
     cli_checkpoints checkpoints;
     cli_progress progress;
     cli_log log;
+    const char *misused; /* the option that does not fit the model, where run() fails for that */
 } training;
 
 static tread_lr_scheduler *make_scheduler(const training *t) {
@@ -111,10 +112,13 @@ static bool prepare(training *t) {
     CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.data.train, o->setup.batch_size, true)) != NULL);
     CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.data.test, EVALUATION_BATCH, false)) != NULL);
     tread_parameter_list parameters = tread_module_parameters(t->setup.model);
+    t->misused = o->groups.rules.count > 0 ? "group" : "optimizer"; /* all else of them has been judged */
     CLI_TRY((t->optimizer =
                  tread_optimizer_from_groups(t->setup.context, parameters, o->optimizer, &t->groups.options)) != NULL);
+    t->misused = "scheduler";
     if (cli_train_has_scheduler(o))
         CLI_TRY((t->scheduler = make_scheduler(t)) != NULL);
+    t->misused = NULL;
     tread_trainer_options to = tread_trainer_defaults();
     to.model = t->setup.model;
     to.optimizer = t->optimizer;
@@ -292,13 +296,14 @@ static int run_train(const cli_command *command, int argc, char **argv) {
     training t = {.options = &options};
     if (cli_setup_context(&t.setup, &options.setup) != TREAD_OK)
         return cli_fail(command, "%s", tread_last_error());
-    if (!cli_check_specs(command, t.setup.context, options.optimizer,
-                         cli_train_has_scheduler(&options) ? options.scheduler : NULL))
+    if (!cli_check_specs(command, options.optimizer, cli_train_has_scheduler(&options) ? options.scheduler : NULL))
         code = CLI_USAGE;
     else if (!cli_groups_read(command, t.setup.context, options.optimizer, &options.groups, &t.groups))
         code = CLI_USAGE;
     else
-        code = run(&t) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
+        code = run(&t)             ? CLI_DONE
+               : t.misused != NULL ? cli_misuse(command, "--%s: %s", t.misused, tread_last_error())
+                                   : cli_fail(command, "%s", tread_last_error());
     cli_log_close(&t.log);
     tread_trainer_destroy(t.trainer);
     cli_checkpoints_close(&t.checkpoints);
