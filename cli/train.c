@@ -328,4 +328,5 @@ const cli_command cli_train = {
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,
     .more_help = cli_print_algorithms,
+    .help_on = cli_print_algorithm,
 };
