@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <tread/trainer.h>
 #include <tread/weights.h>
 
@@ -54,6 +55,7 @@ typedef struct evaluation {
     cli_setup setup;
     tread_batches *batches;
     tread_trainer *trainer;
+    bool other_model; /* the weights are those of another one */
 } evaluation;
 
 static bool run(evaluation *e) {
@@ -62,7 +64,10 @@ static bool run(evaluation *e) {
     tread_evaluation result;
     CLI_TRY(cli_setup_context(&e->setup, &o->setup) == TREAD_OK);
     CLI_TRY(cli_setup_open(&e->setup, &o->setup) == TREAD_OK);
-    CLI_TRY(tread_weights_load(tread_module_parameters(e->setup.model), o->weights, &report) == TREAD_OK);
+    if (tread_weights_load(tread_module_parameters(e->setup.model), o->weights, &report) != TREAD_OK) {
+        e->other_model = strstr(tread_last_error(), "does not fit the model") != NULL;
+        return false;
+    }
     const tread_dataset *set = o->set == 0 ? e->setup.data.test : e->setup.data.train;
     CLI_TRY((e->batches = cli_setup_batches(&e->setup, set, o->setup.batch_size, false)) != NULL);
     tread_trainer_options options = tread_trainer_defaults();
@@ -91,7 +96,9 @@ static int run_eval(const cli_command *command, int argc, char **argv) {
     if (options.weights == NULL)
         return cli_misuse(command, "--weights FILE must be given");
     evaluation e = {.options = &options};
-    code = run(&e) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
+    code = run(&e) ? CLI_DONE
+                   : cli_fail(command, "%s%s", tread_last_error(),
+                              e.other_model ? "; --hidden must be that of the training" : "");
     tread_trainer_destroy(e.trainer);
     tread_batches_destroy(e.batches);
     cli_setup_close(&e.setup);

@@ -10,6 +10,7 @@
 #include <tread/weights.h>
 
 #include "cli/commands.h"
+#include "cli/counting.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
@@ -187,6 +188,8 @@ static bool announce(training *t) {
            t->scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "", o->setup.batch_size, o->setup.seed,
            threads, threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)),
            backend_name(context));
+    if (o->scheduler != NULL && t->scheduler != NULL && cli_train_schedule_every(o) == TREAD_EVERY_EPOCH)
+        cli_note_counting(t->scheduler, o->epochs);
     if (o->groups.show)
         CLI_TRY(tread_optimizer_print(t->optimizer, stdout) == TREAD_OK);
     if (t->checkpoints.step >= 0)

@@ -217,6 +217,9 @@ static const struct {
     {"\"$tread\" train " SMALL "--log none/l", {"none/l: the log cannot be made: No such file or directory"}},
     {"\"$tread\" train " SMALL "--log /dev/full", {"/dev/full: the log cannot be written: No space left on device"}},
     {"\"$tread\" train " SMALL ">/dev/full", {"standard output cannot be written: No space left on device"}},
+    {"\"$tread\" train " SMALL "--epochs 0 --weights w; \"$tread\" eval --data . --weights w",
+     {"tread eval: w does not fit the model: 0.weight is (16, 36) in the file, (512, 36) in the model; ",
+      "; --hidden must be that of the training\n"}},
     {"\"$tread\" eval --data . --weights none", {"tread eval: ", "none"}},
     {"\"$tread\" eval --data . --weights train-labels-idx1-ubyte", {"tread eval: ", "train-labels-idx1-ubyte"}},
     {"\"$tread\" train " SMALL "--optimizer sgd:lr=1e30 --epochs 9", {"loss"}},
@@ -264,6 +267,35 @@ START_TEST(a_scheduler_has_an_entry_per_group) {
     const char *first = strstr(command_error, "step 0: lr of group 0 ");
     ck_assert_msg(first != NULL && strstr(first + 1, "step 0: lr of group 0 ") == NULL, "not once: %s", command_error);
     command_must_contain(command_error, "cyclic_lr: step 1: lr of group 1 is 0.5\n", "verbose");
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(epochs_taken_for_steps_are_noted) {
+    setup();
+    const struct {
+        const char *arguments, *note; /* NULL: none */
+    } cases[] = {
+        {"--scheduler one_cycle_lr:total_steps=20",
+         "note: one_cycle_lr counts epochs here (2 in all), and total_steps = 20; with --schedule-every step it counts "
+         "steps\n"},
+        {"--scheduler cyclic_lr:max_lr=0.1",
+         "note: cyclic_lr counts epochs here (2 in all), and step_size_up = 2000; "},
+        {"--scheduler 'warmup_lr:scheduler=[cosine_decay_lr:decay_steps=9],warmup_iters=1'",
+         "note: cosine_decay_lr counts epochs here (2 in all), and decay_steps = 9; "},
+        {"--scheduler one_cycle_lr:total_steps=20 --schedule-every step", NULL},
+        {"--scheduler step_lr:step_size=2", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "train " SMALL "--epochs 2 %s", cases[i].arguments);
+        command_must_succeed(line);
+        if (cases[i].note != NULL)
+            command_must_contain(command_error, cases[i].note, line);
+        else
+            ck_assert_str_eq(command_error, "");
+    }
     test_folder_remove();
 }
 END_TEST
@@ -392,5 +424,5 @@ END_TEST
 TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, the_same_seed_gives_the_same_file,
           eval_finds_what_train_said, groups_are_made_and_told, averaged_weights_are_written, failures_say_what_failed,
           what_does_not_fit_the_model_is_wrong_usage, a_scheduler_has_an_entry_per_group,
-          a_reader_that_leaves_ends_the_run, data_is_found_beside_the_command, data_is_found_by_the_environment,
-          the_first_signal_ends_the_run_cleanly)
+          epochs_taken_for_steps_are_noted, a_reader_that_leaves_ends_the_run, data_is_found_beside_the_command,
+          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
