@@ -78,7 +78,7 @@ bool cli_data_check(const cli_command *command, const cli_data_options *options)
 tread_status cli_data_open(cli_data *data, tread_context *context, const cli_data_options *options, uint64_t seed);
 void cli_data_close(cli_data *data);
 
-/* What a model gives for a sample: one number a class, or one a target. */
+/* What a model gives for a sample: one number per class, or one per target. */
 int64_t cli_data_outputs(const cli_data *data);
 
 #endif

@@ -109,7 +109,7 @@ static bool is_common(const catalogue *c, const tread_field_info *field) {
     return lacking <= 1;
 }
 
-#define WIDE 110 /* columns of a line, at most */
+#define WIDE 120 /* columns of a line, at most */
 
 typedef struct columns {
     int name, value, range;
@@ -140,11 +140,12 @@ static void print_fields(const catalogue *c, size_t type, fields which) {
                                longer(widths.range, field.range)};
     for (size_t i = 0; i < c->field_count(type); i++)
         if (c->field(type, i, &field) == TREAD_OK && is_meant(c, which, &field)) {
-            int length = printf("    %-*s  %-*s  %-*s  ", widths.name, field.name, widths.value, value_text(&field),
-                                widths.range, field.range);
-            if (length + (int)strlen(field.doc) > WIDE)
-                printf("\n      ");
-            printf("%s\n", field.doc);
+            printf("    %-*s  %-*s  ", widths.name, field.name, widths.value, value_text(&field));
+            const int before = 10 + widths.name + widths.value + widths.range;
+            if (before + (int)strlen(field.doc) <= WIDE)
+                printf("%-*s  %s\n", widths.range, field.range, field.doc);
+            else
+                printf("%s\n      %s\n", field.range, field.doc);
         }
 }
 

@@ -96,7 +96,7 @@ static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epo
         printf("  test loss %.5f", m->test_loss);
     if (!isnan(m->test_accuracy))
         printf("  test accuracy %.2f %%", 100 * m->test_accuracy);
-    if (m->closure_calls > m->steps - progress->steps) /* more than one a step */
+    if (m->closure_calls > m->steps - progress->steps) /* more than one per step */
         printf("  closure calls %" PRId64, m->closure_calls);
     printf("  lr %.3g  %.0f samples/s  %.1f s\n", m->lr, m->samples_per_second, m->seconds);
     progress->steps = m->steps;

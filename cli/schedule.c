@@ -45,7 +45,7 @@ static const cli_option options_table[] = {
      .high = 10000000},
     {.name = "metrics",
      .value = "FILE",
-     .doc = "for a scheduler that follows a metric: one number a\nline, the first is measured at the end of step 0;\n"
+     .doc = "for a scheduler that follows a metric: one number per\nline, the first is measured at the end of step 0;\n"
             "- is standard input; # begins a comment",
      .kind = CLI_TEXT,
      .offset = offsetof(schedule_options, metrics)},

@@ -6,18 +6,19 @@
  *     tread_lr_scheduler *schedule = tread_cosine_annealing_lr(optimizer, &o);
  *
  * A constructor copies options, lists too. Fields without a default must be set. NULL: TREAD_ERROR_ARGUMENT (a value
- * out of range, named with the range; a list that has neither one entry nor one a group), TREAD_ERROR_STATE (last_step
+ * out of range, named with the range; a list that has neither one entry nor one per group), TREAD_ERROR_STATE
+ * (last_step
  * >= 0 and a group without initial_lr; or schedulers that cannot share an optimizer), TREAD_ERROR_NUMERIC (a first lr
  * that is not finite or negative), TREAD_ERROR_MEMORY; the optimizer is untouched then. The caller destroys the
  * scheduler.
  *
  * In the formulas b is the base lr and n the step: n = 0 from construction to the first step. Every one of them is
  * evaluated as it stands for any n, not from the lr before, by arithmetic whose bits no C library changes, and is exact
- * at its ends: b at the start of a descent, the least lr at its end. last_step = k goes on after step k. verbose: each
- * step logs a line a group through the context's log callback. In the structs the default stands in brackets, the range
- * behind it; whole numbers go up to 2^53.
+ * at its ends: b at the start of a descent, the least lr at its end. last_step = k goes on after step k: the scheduler
+ * begins at n = k + 1. verbose: each step logs a line for each group through the context's log callback. In the structs
+ * the default stands in brackets, the range behind it; whole numbers go up to 2^53.
  *
- * The eight of OneFlow's documentation are its; the others follow torch.optim, but for what is said at each. */
+ * Schedules that OneFlow's documentation has follow it; the others follow torch.optim, but for what is said at each. */
 #ifndef TREAD_LR_SCHEDULERS_H
 #define TREAD_LR_SCHEDULERS_H
 
@@ -198,10 +199,12 @@ typedef enum tread_anneal_strategy { TREAD_ANNEAL_COSINE = 0, TREAD_ANNEAL_LINEA
  * the peak in pct_start of the steps, then down to peak / (div_factor final_div_factor); three_phase goes down to peak
  * / div_factor first, as long as it went up. A phase is up at step pct_start total_steps - 1, or at once where that is
  * negative (torch begins a little below the peak then). After total_steps lr stays at its last value (torch: an
- * error). The peak is max_lr, one or one a group, or b where the list is empty; b is not changed (torch sets it to the
- * first lr). With cycle_momentum, off unless asked for, every group's momentum (betas[0] where the optimizer has no
- * momentum) goes the other way, from max_momentum to base_momentum and back; it is as pure as lr, and stays where it
- * is when the scheduler is destroyed. An optimizer that has neither is TREAD_ERROR_ARGUMENT. */
+ * error). The peak is max_lr, one for all groups or one per group: it takes the place of every group's b, whatever lr
+ * the groups had, such as one by a rule for some parameters or that of Muon's AdamW. Where the list is empty each
+ * group's peak is its own b. b is not changed (torch sets it to the first lr). With cycle_momentum, off unless asked
+ * for, every group's momentum (betas[0] where the optimizer has no momentum) goes the other way, from max_momentum to
+ * base_momentum and back; it is as pure as lr, and stays where it is when the scheduler is destroyed. An optimizer that
+ * has neither is TREAD_ERROR_ARGUMENT. */
 typedef struct tread_one_cycle_lr_options {
     size_t size;          /* sizeof, set by tread_one_cycle_lr_defaults() */
     const double *max_lr; /* n_max_lr peaks, each >= 0 [NULL: b] */
@@ -232,7 +235,7 @@ typedef enum tread_cyclic_mode {
  * off the momentum's too. */
 typedef struct tread_cyclic_lr_options {
     size_t size;          /* sizeof, set by tread_cyclic_lr_defaults() */
-    const double *max_lr; /* required: n_max_lr peaks, one or one a group, each >= 0 */
+    const double *max_lr; /* required: n_max_lr peaks, one for all groups or one per group, each >= 0 */
     size_t n_max_lr;
     int64_t step_size_up;   /* [2000] >= 1 */
     int64_t step_size_down; /* [0: step_size_up] >= 0 */
@@ -265,7 +268,7 @@ typedef struct tread_lr_function {
 /* b function(n). A result that is negative or not finite is TREAD_ERROR_NUMERIC at that step. */
 typedef struct tread_lambda_lr_options {
     size_t size;                        /* sizeof, set by tread_lambda_lr_defaults() */
-    const tread_lr_function *functions; /* required: one, or one a group; copied */
+    const tread_lr_function *functions; /* required: one, or one per group; copied */
     size_t n_functions;
     int64_t last_step; /* [-1] >= -1 */
     bool verbose;      /* [false] */
@@ -276,7 +279,7 @@ TREAD_API tread_lr_scheduler *tread_lambda_lr(tread_optimizer *optimizer, const 
 /* b function(1) function(2) ... function(n). A step costs one call of the function; going back begins anew. */
 typedef struct tread_multiplicative_lr_options {
     size_t size;                        /* sizeof, set by tread_multiplicative_lr_defaults() */
-    const tread_lr_function *functions; /* required: one, or one a group; copied */
+    const tread_lr_function *functions; /* required: one, or one per group; copied */
     size_t n_functions;
     int64_t last_step; /* [-1] >= -1 */
     bool verbose;      /* [false] */
@@ -345,7 +348,7 @@ typedef struct tread_reduce_lr_on_plateau_options {
     double threshold;                    /* [1e-4] >= 0 */
     tread_threshold_mode threshold_mode; /* [TREAD_THRESHOLD_REL] */
     int64_t cooldown;                    /* [0] >= 0 */
-    const double *min_lr;                /* n_min_lr floors, one or one a group, each >= 0 [NULL: 0] */
+    const double *min_lr;                /* n_min_lr floors, one for all groups or one per group, each >= 0 [NULL: 0] */
     size_t n_min_lr;
     double eps;   /* [1e-8] >= 0 */
     bool verbose; /* [false] */
