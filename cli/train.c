@@ -71,7 +71,7 @@ static const cli_option options_table[] = {
     CLI_CHECKPOINT_OPTIONS(train_options, checkpoint),
     {.name = "log",
      .value = "FILE.jsonl",
-     .doc = "write JSON objects, one per line: the start, each epoch, the end",
+     .doc = "write JSON objects, one per line, for each epoch",
      .kind = CLI_FILE,
      .offset = offsetof(train_options, log)},
     {.name = "weights",
