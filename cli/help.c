@@ -165,17 +165,23 @@ static void print_names(const catalogue *c, bool hidden) {
     printf("\n");
 }
 
+static size_t count_common(const catalogue *c, size_t type) {
+    tread_field_info field;
+    size_t n = 0;
+    for (size_t i = 0; i < c->field_count(type); i++)
+        n += c->field(type, i, &field) == TREAD_OK && is_common(c, &field);
+    return n;
+}
+
 /* What every type has, and which one has not. */
 static void print_common(const catalogue *c) {
-    tread_field_info field;
     size_t fullest = 0, lacking = c->count();
-    for (size_t type = 0; type < c->count(); type++) {
-        bool lacks = false;
-        for (size_t i = 0; i < c->field_count(fullest) && !c->hidden(type); i++)
-            lacks =
-                lacks || (c->field(fullest, i, &field) == TREAD_OK && is_common(c, &field) && !has(c, type, &field));
-        lacking = lacks ? type : lacking;
-    }
+    for (size_t type = 0; type < c->count(); type++)
+        if (!c->hidden(type) && count_common(c, type) > count_common(c, fullest))
+            fullest = type;
+    for (size_t type = 0; type < c->count(); type++)
+        if (!c->hidden(type) && count_common(c, type) < count_common(c, fullest))
+            lacking = type;
     if (lacking < c->count())
         printf("\n  all but %s have, beside their own:\n", c->name(lacking));
     else
