@@ -130,9 +130,9 @@ TREAD_API tread_cosine_decay_lr_options tread_cosine_decay_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
                                                     const tread_cosine_decay_lr_options *options);
 
-/* SGDR with its restarts (torch's has no decay_rate and no restart_limit): cycle i has T_0 T_mult^i steps and the peak
- * b decay_rate^i; within it, j steps in and T long, eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2.
- * After restart_limit cycles (0: never) lr stays at eta_min. */
+/* SGDR, of the same paper, with its restarts. Cycle i is T = T_0 T_mult^i steps long and begins at the peak
+ * b decay_rate^i; j steps into it the lr is eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2. After restart_limit
+ * cycles (0: never) it stays at eta_min. torch has neither decay_rate nor restart_limit. */
 typedef struct tread_cosine_annealing_warm_restarts_options {
     size_t size;           /* sizeof, set by tread_cosine_annealing_warm_restarts_defaults() */
     int64_t T_0;           /* required, >= 1 */
@@ -302,7 +302,7 @@ TREAD_API tread_lr_scheduler *tread_multiplicative_lr(tread_optimizer *optimizer
  * A state dict holds the inner ones' algorithms and options; it fits a scheduler of the same algorithms. */
 
 /* Each schedule until its milestone, from step 0 of its own on: schedule i at n - milestones[i - 1]. All have the base
- * lr b. (As torch's; OneFlow's schedules go on counting unless told to rescale.) */
+ * lr b. (torch does the same; OneFlow's schedules go on counting unless told to rescale.) */
 typedef struct tread_sequential_lr_options {
     size_t size;                           /* sizeof, set by tread_sequential_lr_defaults() */
     tread_lr_scheduler *const *schedulers; /* required: n_schedulers, at least 1 */
