@@ -130,7 +130,7 @@ TREAD_API tread_cosine_decay_lr_options tread_cosine_decay_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
                                                     const tread_cosine_decay_lr_options *options);
 
-/* SGDR, of the same paper, with its restarts. Cycle i is T = T_0 T_mult^i steps long and begins at the peak
+/* Loshchilov and Hutter, "SGDR", 2017, with its restarts. Cycle i is T = T_0 T_mult^i steps long and begins at the peak
  * b decay_rate^i; j steps into it the lr is eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2. After restart_limit
  * cycles (0: never) it stays at eta_min. torch has neither decay_rate nor restart_limit. */
 typedef struct tread_cosine_annealing_warm_restarts_options {
