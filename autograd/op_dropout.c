@@ -3,7 +3,7 @@
 #include "core/random.h"
 #include "core/status.h"
 
-/* p is real[0]. The workspace holds a byte an element: whether it is kept. */
+/* p is real[0]. The workspace holds a byte for each element: whether it is kept. */
 
 static tread_status plan(tread_node *node) {
     const tread_tensor *x = node->inputs[0];

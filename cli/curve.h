@@ -26,7 +26,7 @@ void cli_curve_free(cli_curve *curve);
 /* A table for people: every step of a short curve; of a long one the steps at which lr changes, if they are few, else
  * every so many and the turning points. every > 0: every so many steps, and the last. */
 void cli_curve_print_table(const cli_curve *curve, int64_t every);
-/* "step,lr", then a line a step, each lr in as many digits as give the same double back. */
+/* "step,lr", then a line per step, each lr in as many digits as give the same double back. */
 void cli_curve_print_csv(const cli_curve *curve);
 
 #endif

@@ -1,9 +1,13 @@
 #include "cli/data.h"
 
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <tread/files.h>
+#include <unistd.h>
 
 #define VALIDATION 0.2
 
@@ -123,10 +127,40 @@ static tread_status open_files(cli_data *data, const cli_data_options *o, uint64
     return data->test != NULL ? TREAD_OK : TREAD_ERROR_FORMAT;
 }
 
+/* The data of a source tree, for a command that lies in a build folder of it, as TREE/BUILD/cli/tread. */
+static bool beside_command(char ret_folder[PATH_MAX]) {
+    char command[PATH_MAX], path[PATH_MAX + 32];
+    ssize_t length = readlink("/proc/self/exe", command, sizeof command - 1);
+    if (length < 0)
+        return false;
+    command[length] = '\0';
+    const char *folder = dirname(command), *name = strrchr(folder, '/');
+    if (name == NULL || strcmp(name, "/cli") != 0)
+        return false;
+    snprintf(path, sizeof path, "%s/../../data/mnist", folder);
+    return realpath(path, ret_folder) != NULL;
+}
+
+static tread_status locate(const char *asked, char *ret_folder, size_t size) {
+    char beside[PATH_MAX], sentence[4096];
+    bool there = beside_command(beside);
+    tread_status status = tread_data_locate(asked, ret_folder, size);
+    if (status != TREAD_ERROR_IO || asked != NULL)
+        return status;
+    snprintf(sentence, sizeof sentence, "%s", tread_last_error());
+    const char *variable = getenv("TREAD_DATA");
+    if (variable != NULL && variable[0] != '\0') /* somebody said where: no other data instead */
+        return tread_fail(status, "%s; set it right, or give --data FOLDER", sentence);
+    if (there && tread_data_locate(beside, ret_folder, size) == TREAD_OK)
+        return TREAD_OK;
+    return tread_fail(status, "%s, %s; give --data FOLDER", sentence,
+                      there ? beside : "a source tree round the command (none)");
+}
+
 tread_status cli_data_open(cli_data *data, tread_context *context, const cli_data_options *o, uint64_t seed) {
     tread_status status;
     if (kind_of(o->data) == DATA_FOLDER) {
-        status = tread_data_locate(o->data, data->source, sizeof data->source);
+        status = locate(o->data, data->source, sizeof data->source);
         if (status == TREAD_OK)
             status = tread_mnist_load(context, data->source, &data->train, &data->test);
     } else {

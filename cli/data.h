@@ -24,7 +24,7 @@ typedef struct cli_data_options {
      .value = "FOLDER|FILE",                                                                                           \
      .doc = "folder of the four MNIST-like IDX files, plain or .gz, or a file: .csv,\n"                                \
             ".tsv or .npy, also with .gz, or .npz; else TREAD_DATA, else the installed\n"                              \
-            "data folder, else the source tree's when started by ./run",                                               \
+            "data folder, else that of the source tree whose build folder has the command",                            \
      .kind = CLI_TEXT,                                                                                                 \
      .offset = offsetof(type, member.data)},                                                                           \
         {.name = "target",                                                                                             \
@@ -78,7 +78,7 @@ bool cli_data_check(const cli_command *command, const cli_data_options *options)
 tread_status cli_data_open(cli_data *data, tread_context *context, const cli_data_options *options, uint64_t seed);
 void cli_data_close(cli_data *data);
 
-/* What a model gives for a sample: one number a class, or one a target. */
+/* What a model gives for a sample: one number per class, or one per target. */
 int64_t cli_data_outputs(const cli_data *data);
 
 #endif

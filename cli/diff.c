@@ -88,6 +88,7 @@ const cli_command cli_diff = {
         "the first element that differs, and how many do. Two checkpoints are compared whole, other files by their\n"
         "tensors. Exit codes are those of diff(1): 0 the same, 1 different, 2 trouble.",
     .run = run_diff,
+    .only_shows = true,
     .n_operands = 2,
     .operand_offset = offsetof(diff_options, paths),
     .options = options_table,

@@ -36,8 +36,11 @@ bool cli_copy(FILE *from, FILE *to) {
 bool cli_drawing_write(const cli_drawing *d, const char *option, bool say) {
     if (!d->wanted)
         return true;
-    if (d->path == NULL)
-        return putchar('\n') != EOF && cli_copy(d->file, stdout) && cli_flush_output();
+    if (d->path == NULL) {
+        putchar('\n');
+        cli_copy(d->file, stdout); /* from memory: what can fail is the output */
+        return cli_flush_output();
+    }
     FILE *file = fopen(d->path, "we");
     bool good = file != NULL && cli_copy(d->file, file);
     if (file != NULL)

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <tread/tensor_file.h>
 #include <tread/trainer.h>
 #include <tread/weights.h>
@@ -57,6 +58,7 @@ typedef struct evaluation {
     cli_trained trained; /* a checkpoint's */
     tread_batches *batches;
     tread_trainer *trainer;
+    bool other_model; /* the weights are those of another one */
 } evaluation;
 
 /* Weights into the model of the options; a checkpoint brings its own model and normalisation. */
@@ -81,7 +83,10 @@ static bool run(evaluation *e, const cli_command *command) {
     tread_evaluation result;
     CLI_TRY(cli_setup_context(&e->setup, &o->setup) == TREAD_OK);
     CLI_TRY(cli_setup_open(&e->setup, &o->setup) == TREAD_OK);
-    CLI_TRY(load(e, command, &report));
+    if (!load(e, command, &report)) {
+        e->other_model = strstr(tread_last_error(), "does not fit the model") != NULL;
+        return false;
+    }
     const tread_dataset *set = o->set == 0 ? e->setup.data.test : e->setup.data.train;
     CLI_TRY((e->batches = cli_setup_batches(&e->setup, set, o->setup.batch_size, false)) != NULL);
     tread_trainer_options options = tread_trainer_defaults();
@@ -111,7 +116,9 @@ static int run_eval(const cli_command *command, int argc, char **argv) {
     if (options.weights == NULL)
         return cli_misuse(command, "--weights FILE must be given");
     evaluation e = {.options = &options};
-    code = run(&e, command) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
+    code = run(&e, command) ? CLI_DONE
+                            : cli_fail(command, "%s%s", tread_last_error(),
+                                       e.other_model ? "; --hidden must be that of the training" : "");
     tread_trainer_destroy(e.trainer);
     cli_trained_close(&e.trained);
     tread_batches_destroy(e.batches);

@@ -17,7 +17,7 @@ static bool read_rule(const cli_command *command, const char *text, char *ret_pa
 
 /* The sentence about a rule that was tried alone, for any parameter, without the name it had there. */
 static const char *last_error_of_trial(void) {
-    static const char trial[] = "rule 0 ('*'): ";
+    static const char trial[] = "rule 1 ('*'): ";
     const char *sentence = tread_last_error();
     return strncmp(sentence, trial, sizeof trial - 1) == 0 ? sentence + sizeof trial - 1 : sentence;
 }

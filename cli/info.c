@@ -88,6 +88,7 @@ const cli_command cli_info = {
         "Says what Tread found and chose on this machine: threads and why that many, instruction set, oneDNN, caches.",
     .usage = "[options]",
     .run = run_info,
+    .only_shows = true,
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,
 };

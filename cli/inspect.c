@@ -100,6 +100,7 @@ const cli_command cli_inspect = {
     .doc = "Any file in the safetensors format will do; those that Tread wrote have hashes, which are checked.\n"
            "Minimum, maximum and mean are over the elements that are finite.",
     .run = run_inspect,
+    .only_shows = true,
     .n_operands = 1,
     .operand_offset = offsetof(inspect_options, path),
     .options = options_table,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/nearest.h"
 #include "cli/progress.h"
 
@@ -19,7 +20,8 @@ static void print_usage(FILE *file) {
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(file,
-            "\n  --version   print the version\n  --help      print this; each subcommand has its own --help\n\n"
+            "\n  --version   print the version\n  --help      print this; each subcommand has its own --help\n"
+            "  help NAME   print the help of a subcommand, or the fields of an optimizer or a scheduler\n\n"
             "Exit codes: 0 done (also after a first Ctrl-C), 1 failed, 2 wrong usage, 130 after a second Ctrl-C;\n"
             "diff: 0 the same, 1 different, 2 trouble.\n");
 }
@@ -40,12 +42,18 @@ static int run(int argc, char **argv) {
         return CLI_USAGE;
     }
     const char *name = argv[1], *names[N_COMMANDS + 2];
-    if (strcmp(name, "help") == 0 && argc > 2) { /* "help train" is "train --help" */
-        static char help[] = "--help";
+    if (strcmp(name, "help") == 0 && argc > 2) {
+        if (cli_is_algorithm(argv[2])) { /* "help adamw" is "train --help adamw" */
+            cli_reader_may_leave();
+            return cli_print_algorithm(&cli_train, argv[2]) ? CLI_DONE : CLI_USAGE;
+        }
+        static char help[] = "--help"; /* "help train" is "train --help" */
         name = argv[1] = argv[2];
         argv[2] = help;
         argc = 3;
     }
+    if (name[0] == '-' || strcmp(name, "help") == 0)
+        cli_reader_may_leave();
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
         print_usage(stdout);
         return CLI_DONE;
@@ -56,8 +64,11 @@ static int run(int argc, char **argv) {
     }
     for (size_t i = 0; i < N_COMMANDS; i++) {
         names[i] = commands[i]->name;
-        if (strcmp(name, names[i]) == 0)
+        if (strcmp(name, names[i]) == 0) {
+            if (commands[i]->only_shows)
+                cli_reader_may_leave();
             return commands[i]->run(commands[i], argc - 1, argv + 1);
+        }
     }
     names[N_COMMANDS] = "--version";
     names[N_COMMANDS + 1] = "--help";
@@ -69,7 +80,7 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     tame_waiting_threads(argv);
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error like any other, and said so */
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error like any other, but for what only shows something */
     int code = run(argc, argv);
     if (!cli_flush_output() && code == CLI_DONE) {
         fprintf(stderr, "tread: %s\n", tread_last_error());

@@ -11,6 +11,7 @@
 
 #include "cli/help.h"
 #include "cli/nearest.h"
+#include "cli/progress.h"
 
 static void complain(const cli_command *command, const char *format, va_list arguments) {
     fflush(stdout);
@@ -173,8 +174,12 @@ bool cli_parse(const cli_command *command, int argc, char **argv, void *ret_opti
     for (int i = 1; i < argc; i++) {
         const char *argument = argv[i];
         if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
-            cli_print_help(command);
+            cli_reader_may_leave();
             *ret_exit = CLI_DONE;
+            if (command->help_on == NULL || i + 1 == argc || argv[i + 1][0] == '-')
+                cli_print_help(command);
+            else if (!command->help_on(command, argv[i + 1]))
+                *ret_exit = CLI_USAGE;
             return false;
         }
         if (argument[0] != '-' && n_operands < command->n_operands) {

@@ -62,6 +62,10 @@ typedef struct cli_command {
     const cli_option *options;
     size_t n_options;
     void (*more_help)(void); /* what follows the options in help; may be NULL */
+    /* "--help NAME": prints that entry of more_help alone; false if there is none, which is complained of. NULL where
+     * more_help is. */
+    bool (*help_on)(const struct cli_command *command, const char *name);
+    bool only_shows; /* whoever reads the output may stop reading */
 } cli_command;
 
 /* Sets the defaults in ret_options (a zeroed struct), then what the arguments say. False where the subcommand is over:

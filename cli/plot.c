@@ -168,6 +168,7 @@ const cli_command cli_plot = {
     .doc = "RUN.jsonl is what `tread train --log` writes, also while it is being written. The horizontal axis counts "
            "steps.",
     .run = run_plot,
+    .only_shows = true,
     .n_operands = 1,
     .operand_offset = offsetof(plot_options, log),
     .options = options_table,

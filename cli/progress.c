@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -10,8 +11,18 @@
 
 #define INTERVAL 0.1 /* seconds between two writings of the line */
 
+static bool may_leave;
+
+void cli_reader_may_leave(void) { may_leave = true; }
+
+/* errno may be of a later call than the one that failed. */
+static bool reader_left(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 bool cli_flush_output(void) {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || (may_leave && reader_left()))
         return true;
     tread_fail(TREAD_ERROR_IO, "standard output cannot be written: %s", strerror(errno));
     return false;
@@ -85,7 +96,7 @@ static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epo
         printf("  test loss %.5f", m->test_loss);
     if (!isnan(m->test_accuracy))
         printf("  test accuracy %.2f %%", 100 * m->test_accuracy);
-    if (m->closure_calls > m->steps - progress->steps) /* more than one a step */
+    if (m->closure_calls > m->steps - progress->steps) /* more than one per step */
         printf("  closure calls %" PRId64, m->closure_calls);
     printf("  lr %.3g  %.0f samples/s  %.1f s\n", m->lr, m->samples_per_second, m->seconds);
     progress->steps = m->steps;

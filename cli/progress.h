@@ -20,6 +20,9 @@ typedef struct cli_progress {
  * output cannot be written. */
 tread_callbacks cli_progress_callbacks(cli_progress *progress);
 
+/* For what only shows something: from now on it is no failure that a reader of standard output leaves early, as head
+ * does. */
+void cli_reader_may_leave(void);
 /* Writes out standard output; false, with the library's sentence set, where that fails (a closed pipe, a full disk). */
 bool cli_flush_output(void);
 

@@ -26,7 +26,7 @@ typedef struct cli_run_options {
     {.name = "accumulate",                                                                                             \
      .value = "N",                                                                                                     \
      .initial = "1",                                                                                                   \
-     .doc = "batches a step, whose samples count as those of one batch",                                               \
+     .doc = "batches per step, whose samples count as those of one batch",                                             \
      .kind = CLI_INTEGER,                                                                                              \
      .offset = offsetof(type, member.accumulate),                                                                      \
      .low = 1,                                                                                                         \

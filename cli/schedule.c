@@ -45,7 +45,7 @@ static const cli_option options_table[] = {
      .high = 10000000},
     {.name = "metrics",
      .value = "FILE",
-     .doc = "for a scheduler that follows a metric: one number a\nline, the first is measured at the end of step 0;\n"
+     .doc = "for a scheduler that follows a metric: one number per\nline, the first is measured at the end of step 0;\n"
             "- is standard input; # begins a comment",
      .kind = CLI_TEXT,
      .offset = offsetof(schedule_options, metrics)},
@@ -149,9 +149,11 @@ const cli_command cli_schedule = {
     .usage = "NAME[:key=value,...] [options]",
     .doc = "Step n has the lr that the optimizer uses after n steps of the scheduler.",
     .run = run_schedule,
+    .only_shows = true,
     .n_operands = 1,
     .operand_offset = offsetof(schedule_options, spec),
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,
     .more_help = cli_print_schedulers,
+    .help_on = cli_print_scheduler,
 };

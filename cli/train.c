@@ -10,6 +10,7 @@
 #include <tread/weights.h>
 
 #include "cli/commands.h"
+#include "cli/counting.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
@@ -25,7 +26,7 @@ static const cli_option options_table[] = {
     {.name = "batch-size",
      .value = "N",
      .initial = "128",
-     .doc = "samples a step",
+     .doc = "samples per step",
      .kind = CLI_INTEGER,
      .offset = offsetof(train_options, setup.batch_size),
      .low = 1,
@@ -70,7 +71,7 @@ static const cli_option options_table[] = {
     CLI_CHECKPOINT_OPTIONS(train_options, checkpoint),
     {.name = "log",
      .value = "FILE.jsonl",
-     .doc = "write a JSON object a line: one for each epoch",
+     .doc = "write JSON objects, one per line, for each epoch",
      .kind = CLI_FILE,
      .offset = offsetof(train_options, log)},
     {.name = "weights",
@@ -91,6 +92,7 @@ typedef struct training {
     cli_checkpoints checkpoints;
     cli_progress progress;
     cli_log log;
+    const char *misused; /* the option that does not fit the model, where run() fails for that */
 } training;
 
 static tread_lr_scheduler *make_scheduler(const training *t) {
@@ -112,10 +114,13 @@ static bool prepare(training *t) {
     CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.data.train, o->setup.batch_size, true)) != NULL);
     CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.data.test, EVALUATION_BATCH, false)) != NULL);
     tread_parameter_list parameters = tread_module_parameters(t->setup.model);
+    t->misused = o->groups.rules.count > 0 ? "group" : "optimizer"; /* all else of them has been judged */
     CLI_TRY((t->optimizer =
                  tread_optimizer_from_groups(t->setup.context, parameters, o->optimizer, &t->groups.options)) != NULL);
+    t->misused = "scheduler";
     if (cli_train_has_scheduler(o))
         CLI_TRY((t->scheduler = make_scheduler(t)) != NULL);
+    t->misused = NULL;
     tread_trainer_options to = tread_trainer_defaults();
     to.model = t->setup.model;
     to.optimizer = t->optimizer;
@@ -184,6 +189,8 @@ static bool announce(training *t) {
            t->scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "", o->setup.batch_size, o->setup.seed,
            threads, threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)),
            backend_name(context));
+    if (o->scheduler != NULL && t->scheduler != NULL && cli_train_schedule_every(o) == TREAD_EVERY_EPOCH)
+        cli_note_counting(t->scheduler, o->epochs);
     if (o->groups.show)
         CLI_TRY(tread_optimizer_print(t->optimizer, stdout) == TREAD_OK);
     if (t->checkpoints.step >= 0)
@@ -295,13 +302,14 @@ static int run_train(const cli_command *command, int argc, char **argv) {
     training t = {.options = &options};
     if (cli_setup_context(&t.setup, &options.setup) != TREAD_OK)
         return cli_fail(command, "%s", tread_last_error());
-    if (!cli_check_specs(command, t.setup.context, options.optimizer,
-                         cli_train_has_scheduler(&options) ? options.scheduler : NULL))
+    if (!cli_check_specs(command, options.optimizer, cli_train_has_scheduler(&options) ? options.scheduler : NULL))
         code = CLI_USAGE;
     else if (!cli_groups_read(command, t.setup.context, options.optimizer, &options.groups, &t.groups))
         code = CLI_USAGE;
     else
-        code = run(&t) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
+        code = run(&t)             ? CLI_DONE
+               : t.misused != NULL ? cli_misuse(command, "--%s: %s", t.misused, tread_last_error())
+                                   : cli_fail(command, "%s", tread_last_error());
     cli_log_close(&t.log);
     tread_trainer_destroy(t.trainer);
     cli_checkpoints_close(&t.checkpoints);
@@ -326,4 +334,5 @@ const cli_command cli_train = {
     .options = options_table,
     .n_options = sizeof options_table / sizeof *options_table,
     .more_help = cli_print_algorithms,
+    .help_on = cli_print_algorithm,
 };

@@ -16,7 +16,7 @@ static tread_status check_x(const tread_tensor *x) {
                           tread_dtype_name(x->dtype));
     if (x->rank < 1 || x->count == 0 || x->shape[0] > INT32_MAX)
         return tread_fail(TREAD_ERROR_SHAPE,
-                          "data set: x is %s, expected (n, ...) with n in 1..%d and at least one value a sample",
+                          "data set: x is %s, expected (n, ...) with n in 1..%d and at least one value per sample",
                           tread_shape_text(text, x->rank, x->shape), INT32_MAX);
     return TREAD_OK;
 }

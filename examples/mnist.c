@@ -1,5 +1,6 @@
 /* Trains a network on MNIST with the library's loop.
- * cc mnist.c $(pkg-config --cflags --libs tread) && ./a.out [epochs [folder]] */
+ * cc mnist.c $(pkg-config --cflags --libs tread) && ./a.out [epochs [folder]]
+ * Where other programs are busy, start it with GOMP_SPINCOUNT=1000 in the environment: it is several times faster. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* A run that is interrupted, saved, loaded into new objects and gone on with ends as the one that was not, bit for bit.
- * cc resume.c $(pkg-config --cflags --libs tread) && ./a.out */
+ * cc resume.c $(pkg-config --cflags --libs tread) && ./a.out
+ * Where other programs are busy, start it with GOMP_SPINCOUNT=1000 in the environment: it is several times faster. */
 #include <stdio.h>
 #include <tread/tread.h>
 

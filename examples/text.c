@@ -1,6 +1,7 @@
 /* Tells what a sentence is about. Its words become indices of an embedding table, whose gradient is sparse: a step
  * changes the rows of the words that the batch holds, and costs nothing for the others.
- * cc text.c $(pkg-config --cflags --libs tread) && ./a.out [epochs] */
+ * cc text.c $(pkg-config --cflags --libs tread) && ./a.out [epochs]
+ * Where other programs are busy, start it with GOMP_SPINCOUNT=1000 in the environment: it is several times faster. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

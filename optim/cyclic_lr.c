@@ -32,7 +32,7 @@ static const tread_field fields[] = {
      .range = TREAD_RANGE_NOT_NEGATIVE,
      .required = true,
      .per_group = true,
-     .doc = "the peak, one or one a group"},
+     .doc = "the peak, one for all groups or one per group"},
     TREAD_INTEGER(tread_cyclic_lr_options, step_size_up, 2000, TREAD_RANGE_FROM(1), "steps up to the peak"),
     TREAD_INTEGER(tread_cyclic_lr_options, step_size_down, 0, TREAD_RANGE_FROM(0),
                   "steps down to lr; 0: as many as up"),

@@ -55,7 +55,7 @@ typedef struct tread_field {
     bool in_parameters; /* of reals: the parameters hold a blend by its first value, so that setters may not
                            change that once there were updates; loading replaces both */
     bool unsaved;       /* not in a state dict */
-    bool per_group;     /* lists: one entry, or one a group (or none, where not required) */
+    bool per_group;     /* lists: one entry, or one per group (or none, where not required) */
     bool may_be_absent; /* reals: NAN is "none yet", and left out of a state dict */
     const char *doc;
 } tread_field;
@@ -100,7 +100,7 @@ typedef struct tread_field_table {
          .offset = offsetof(struct_name, clip_grad_max_norm),                                                          \
          .initial = {INFINITY},                                                                                        \
          .range = {0, INFINITY, false, true, true, false},                                                             \
-         .doc = "what clip_grad limits the norm to; inf: nothing"},                                                    \
+         .doc = "largest norm of the group's gradients, clipped by the trainer; inf: any"},                            \
     {                                                                                                                  \
         .name = "clip_grad_norm_type", .offset = offsetof(struct_name, clip_grad_norm_type), .initial = {2},           \
         .range = {0, INFINITY, true, true, true, true}, .doc = "p of that norm; inf: largest, -inf: smallest"          \

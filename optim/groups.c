@@ -66,7 +66,7 @@ static tread_status make_options(const planner *p, size_t key, void **ret_option
     tread_status status = TREAD_OK;
     for (int i = 0; i < 4 && status == TREAD_OK; i++)
         if ((status = tread_fields_parse(table, options, texts[i])) != TREAD_OK && i == 2 && key >= KINDS)
-            tread_fail_prefix(status, "rule %zu ('%s'): ", key / KINDS - 1, p->o->rules[key / KINDS - 1].patterns);
+            tread_fail_prefix(status, "rule %zu ('%s'): ", key / KINDS, p->o->rules[key / KINDS - 1].patterns);
     if (status != TREAD_OK) {
         tread_fields_free(table, options);
         return status;
@@ -105,8 +105,9 @@ static tread_status plan_groups(planner *p) {
         for (size_t kind = 0; kind < KINDS; kind++)
             TREAD_TRY(plan_group(p, KINDS * rule + kind, &first));
         if (rule > 0 && first == before)
-            return tread_fail(TREAD_ERROR_ARGUMENT, "%s: rule %zu, '%s', is left nothing: earlier rules have it all",
-                              p->type->table.name, rule - 1, p->o->rules[rule - 1].patterns);
+            return tread_fail(TREAD_ERROR_ARGUMENT,
+                              "%s: rule %zu of %zu: earlier rules have every parameter that '%s' matches",
+                              p->type->table.name, rule, p->o->n_rules, p->o->rules[rule - 1].patterns);
     }
     return TREAD_OK;
 }
@@ -121,7 +122,7 @@ static tread_status check(const planner *p) {
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: one rule is for all parameters, and there is no use for '%s'",
                           name, p->o->other_fields);
     for (size_t r = 0; r < p->o->n_rules; r++) {
-        snprintf(what, sizeof what, "%s: rule %zu", name, r);
+        snprintf(what, sizeof what, "%s: rule %zu of %zu", name, r + 1, p->o->n_rules);
         TREAD_TRY(tread_patterns_check(what, p->o->rules[r].patterns, p->params));
     }
     return TREAD_OK;

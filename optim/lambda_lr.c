@@ -20,7 +20,7 @@ static const tread_field fields[] = {
      .count_offset = offsetof(tread_lambda_lr_options, n_functions),
      .required = true,
      .per_group = true,
-     .doc = "of the step, one or one a group"},
+     .doc = "of the step, one for all groups or one per group"},
     TREAD_FIELDS_OF_SCHEDULERS(tread_lambda_lr_options),
 };
 

@@ -26,7 +26,7 @@ typedef struct tread_lbfgs_history {
     size_t n_before, n_old;   /* pairs of before that still live: the first n_old of live */
     tread_lbfgs_pair *idle;   /* buffers, used before, that neither needs */
     size_t n_idle;
-    unsigned char *is_live; /* scratch, one a buffer */
+    unsigned char *is_live; /* scratch, one per buffer */
 } tread_lbfgs_history;
 
 /* TREAD_ERROR_MEMORY */

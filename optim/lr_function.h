@@ -7,7 +7,7 @@
 
 #include "optim/field.h"
 
-/* What multiplicative_lr remembers of a function, so that a run costs one call a step: the product of its results at
+/* What multiplicative_lr remembers of a function, so that a run costs one call per step: the product of its results at
  * the steps 1 to step. Own copies of functions have as many of these behind them. */
 typedef struct tread_lr_product {
     int64_t step;

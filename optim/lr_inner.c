@@ -147,7 +147,7 @@ tread_status tread_inner_fit_groups(const tread_field_table *table, const void *
         if (field->per_group) {
             size_t n = tread_field_count(field, options);
             if (n > 1 && n != n_groups)
-                return tread_fail(failure, "%s: %s has %zu entries for %zu group%s; give one, or one a group",
+                return tread_fail(failure, "%s: %s has %zu entries for %zu group%s; give one, or one per group",
                                   table->name, field->name, n, n_groups, n_groups == 1 ? "" : "s");
         }
         for (size_t i = 0; i < tread_inner_count(field, options); i++) {

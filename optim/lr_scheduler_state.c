@@ -60,7 +60,7 @@ tread_state *tread_lr_scheduler_state_dict(const tread_lr_scheduler *scheduler) 
 typedef struct loaded {
     int64_t last_step;
     void *options, *memory;
-    double *bases, *lrs;          /* one a group */
+    double *bases, *lrs;          /* one per group */
     tread_context_load *contexts; /* of functions in options */
     size_t n_contexts;
 } loaded;

@@ -17,7 +17,7 @@ typedef struct tread_newton_schulz {
     float *x;      /* (rows, columns): U before a run, the result after it */
     float *next;   /* (rows, columns) */
     float *a, *aa; /* (side, side) */
-    double *sums;  /* one a chunk of x */
+    double *sums;  /* one per chunk of x */
     float *memory; /* all of the above */
 } tread_newton_schulz;
 

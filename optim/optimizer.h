@@ -53,7 +53,7 @@ struct tread_optimizer {
     size_t n_groups;
     tread_optimizer_item *items; /* of all groups in order */
     size_t n_items;
-    tread_leaves leaves;    /* one an item */
+    tread_leaves leaves;    /* one per item */
     unsigned char *factors; /* n_items * TREAD_MAX_FACTORS: those of this step, as many as differ */
     bool skip_next, skipped, evaluating;
     bool solving;          /* a solver's step is under way */

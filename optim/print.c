@@ -5,7 +5,7 @@
 #include "core/status.h"
 #include "optim/optimizer.h"
 
-/* ---- The groups' values: a line a field, a column a group ---- */
+/* ---- The groups' values: a line for each field, a column for each group ---- */
 
 #define GROUPS_A_BLOCK 6 /* columns side by side */
 

@@ -64,7 +64,7 @@ static const tread_field fields[] = {
      .count_offset = offsetof(tread_reduce_lr_on_plateau_options, n_min_lr),
      .range = TREAD_RANGE_NOT_NEGATIVE,
      .per_group = true,
-     .doc = "least lr, one or one a group; none: 0"},
+     .doc = "least lr, one for all groups or one per group; none: 0"},
     TREAD_REAL(tread_reduce_lr_on_plateau_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE,
                "changes up to this are not made"),
     TREAD_BOOLEAN(tread_reduce_lr_on_plateau_options, verbose, 0, "log each new learning rate"),

@@ -67,6 +67,13 @@ tread_status tread_lr_scheduler_field(size_t type, size_t field, tread_field_inf
     return describe(scheduler_table(type), "scheduler", field, ret_info);
 }
 
+static bool needs_functions(const tread_field_table *table) {
+    for (size_t i = 0; i < table->n_fields; i++)
+        if (table->fields[i].kind == TREAD_FIELD_FUNCTIONS)
+            return true;
+    return false;
+}
+
 /* Splits "name:fields" over one of the two registries, and makes options of its fields. */
 static tread_status read_spec(const char *what, const char *spec, const tread_field_table *(*table_of)(size_t),
                               size_t *ret_type, void **ret_options) {
@@ -78,7 +85,8 @@ static tread_status read_spec(const char *what, const char *spec, const tread_fi
         const char *name = table_of(type)->name;
         if (strlen(name) == length && memcmp(name, spec, length) == 0)
             break;
-        tread_report_item(&names, name);
+        if (!needs_functions(table_of(type))) /* no spec can make it: it is not offered */
+            tread_report_item(&names, name);
     }
     const tread_field_table *table = table_of(type);
     char quote[TREAD_QUOTE_TEXT];

@@ -53,7 +53,7 @@ static const tread_field fields[] = {
      .initial = {0.9, 0.999},
      .range = TREAD_RANGE_BELOW_ONE,
      .in_parameters = true,
-     .doc = "share of the average at the point of training; decay of the square's average"},
+     .doc = "share of the average at the point of training, above 0; decay of the square's average"},
     TREAD_REAL(tread_schedule_free_adamw_options, eps, 1e-8, TREAD_RANGE_NOT_NEGATIVE, "added to the denominator"),
     TREAD_SCHEDULE_FREE_FIELDS(tread_schedule_free_adamw_options),
     TREAD_FIELDS_OF_ALL(tread_schedule_free_adamw_options),

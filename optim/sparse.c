@@ -11,9 +11,11 @@ static void list_supporting(tread_report *report) {
 static tread_status refuse_type(const tread_optimizer *optimizer, const char *parameter) {
     tread_report supporting = {.length = 0};
     list_supporting(&supporting);
-    return tread_fail(TREAD_ERROR_STATE,
-                      "%s: the gradient of parameter '%s' is sparse, which this optimizer does not take; %s do",
-                      optimizer->type->table.name, parameter, supporting.text);
+    return tread_fail(
+        TREAD_ERROR_STATE,
+        "%s: the gradient of parameter '%s' is sparse, which this optimizer does not take; %s do. Give the "
+        "embedding sparse = false, or make the gradient dense with tread_tensor_densify_grad()",
+        optimizer->type->table.name, parameter, supporting.text);
 }
 
 static tread_status check_group(const tread_optimizer *optimizer, const tread_param_group *group) {

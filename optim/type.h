@@ -17,7 +17,7 @@
 #define TREAD_MAX_SCALARS 2
 #define TREAD_MAX_SUMS 2
 
-/* A float a parameter's element: a moment, a momentum buffer. */
+/* A float per element of a parameter: a moment, a momentum buffer. */
 typedef struct tread_slot {
     const char *name;                       /* required: torch's where it means the same, else our own */
     bool (*needed)(const void *options);    /* optional: else always */
@@ -29,7 +29,7 @@ static inline bool tread_slot_is_needed(const tread_slot *slot, const void *opti
     return slot->needed == NULL || slot->needed(options);
 }
 
-/* A number a parameter, kept in double from update to update: a running product of coefficients. */
+/* A number per parameter, kept in double from update to update: a running product of coefficients. */
 typedef struct tread_scalar {
     const char *name;
     double initial;

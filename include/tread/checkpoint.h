@@ -5,14 +5,15 @@
  * with blanks; the tensors' values. Beyond that:
  *
  * - The state's tensors have dotted names: the names on the way to them with dots between, a list's parts by their
- * index from 0. "0.weight" in "model" is "model.0.weight". Names stand there as they are, dots of their own included;
- * where a name is taken by a tensor earlier in the tree (or is "__metadata__"), "~2" is added, or "~3" and so on,
- * whichever is free first. So every tensor has its own name, and whoever walks the tree in its order finds it.
+ *   index from 0. "0.weight" in "model" is "model.0.weight". Names stand there as they are, dots of their own
+ *   included; where a name is taken by a tensor earlier in the tree (or is "__metadata__"), "~2" is added, or "~3"
+ *   and so on, whichever is free first. So every tensor has its own name, and whoever walks the tree in its order
+ *   finds it.
  * - The values of large elements come first: each tensor lies aligned to its elements.
  * - The metadata has "format" ("tread"), "tread_version", "tread" and "tread_header_hash". "tread" is an object in
- * JSON: "format_version" (1); "tensor_hashes", by name; in a checkpoint "state". There a tree is an object, in order; a
- * list an array; a tensor null; reals have a dot or an exponent, and read back to the same bits (17 digits); integers
- * have neither.
+ *   JSON: "format_version" (1); "tensor_hashes", by name; in a checkpoint "state". There a tree is an object, in
+ *   order; a list an array; a tensor null; reals have a dot or an exponent, and read back to the same bits (17
+ *   digits); integers have neither.
  * - A hash is XXH3 with 128 bits, seed 0, as 32 hexadecimal digits in small letters. A tensor's is over its values as
  *   they lie in the file. The header begins with {"__metadata__":{"tread_header_hash":" and the digits, bytes 46 to 77
  *   of the file: the hash of the file's first 8 + length bytes with '0' for each of these digits.

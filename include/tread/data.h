@@ -96,7 +96,7 @@ TREAD_API tread_dataset *tread_dataset_from_source(const tread_source *source);
 TREAD_API void tread_dataset_destroy(tread_dataset *dataset); /* NULL is accepted */
 
 TREAD_API int64_t tread_dataset_count(const tread_dataset *dataset);    /* samples */
-TREAD_API int64_t tread_dataset_features(const tread_dataset *dataset); /* values a sample */
+TREAD_API int64_t tread_dataset_features(const tread_dataset *dataset); /* values per sample */
 TREAD_API int tread_dataset_classes(const tread_dataset *dataset);      /* 0 where y is not class labels */
 TREAD_API int64_t tread_dataset_targets(const tread_dataset *dataset);  /* float32 targets a sample, else 0 */
 /* The inputs and labels or targets as they are stored; owned by the data set. y may be NULL; of a source both are. */
@@ -208,7 +208,7 @@ TREAD_API tread_status tread_batches_seek(tread_batches *batches, int64_t epoch,
 TREAD_API void tread_batches_position(const tread_batches *batches, int64_t *ret_epoch, int64_t *ret_index);
 
 TREAD_API int64_t tread_batches_count(const tread_batches *batches);   /* batches an epoch */
-TREAD_API int64_t tread_batches_samples(const tread_batches *batches); /* samples an epoch, after drop_last */
+TREAD_API int64_t tread_batches_samples(const tread_batches *batches); /* samples per epoch, after drop_last */
 TREAD_API int64_t tread_batches_batch_size(const tread_batches *batches);
 TREAD_API const tread_dataset *tread_batches_dataset(const tread_batches *batches);
 

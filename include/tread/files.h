@@ -75,9 +75,9 @@ TREAD_API tread_csv_options tread_csv_defaults(void);
 #define TREAD_CSV_MAX_BYTES ((uint64_t)1 << 36) /* of x, and of y */
 TREAD_API tread_dataset *tread_csv_load(const char *path, const tread_csv_options *options);
 
-/* Writes x, (n) or (n, columns) of any type, one row a line, with the fewest digits that give the same value again (at
- * most 9 for float32 and 17 for float64); names: one for each column, quoted where need be, or NULL for no header. The
- * file appears whole or not at all. TREAD_ERROR_IO, TREAD_ERROR_SHAPE, TREAD_ERROR_ARGUMENT. */
+/* Writes x, (n) or (n, columns) of any type, one row per line, with the fewest digits that give the same value again
+ * (at most 9 for float32 and 17 for float64); names: one for each column, quoted where need be, or NULL for no header.
+ * The file appears whole or not at all. TREAD_ERROR_IO, TREAD_ERROR_SHAPE, TREAD_ERROR_ARGUMENT. */
 TREAD_API tread_status tread_csv_save(const char *path, const tread_tensor *x, const char *const *names);
 
 /* --- NPY and NPZ --- */

@@ -8,10 +8,13 @@
  * lr is a pure function of (options, base lr, n): n is last_step, the base lr is what the group had when it came
  * to its first scheduler ("initial_lr", kept in the optimizer's state dict). Making a scheduler writes lr(0); each step
  * adds 1 to last_step and writes lr(last_step) to every group. A scheduler owns lr: what others set is overwritten at
- * its next step. A group added later takes part from then on, with its lr at that moment as base.
+ * its next step. So of two schedulers on one optimizer the one that steps last decides, and the other has no effect;
+ * chained_scheduler puts schedules on top of each other, sequential_lr one after the other. A group added later takes
+ * part from then on, with its lr at that moment as base.
  *
- * Resuming: load the optimizer's state and the scheduler's, in either order; or give last_step = k, which
- * needs groups that have an initial_lr and goes on with k + 1. */
+ * Resuming: load the optimizer's state and the scheduler's, in either order. Or give last_step = k, which needs groups
+ * that have an initial_lr: the constructor itself then takes step k + 1 and writes lr(k + 1), as PyTorch's does with
+ * last_epoch. To go on where tread_lr_scheduler_last_step() gave n, pass n - 1. */
 #ifndef TREAD_LR_SCHEDULER_H
 #define TREAD_LR_SCHEDULER_H
 

@@ -6,19 +6,20 @@
  *     tread_lr_scheduler *schedule = tread_cosine_annealing_lr(optimizer, &o);
  *
  * A constructor copies options, lists too. Fields without a default must be set. NULL: TREAD_ERROR_ARGUMENT (a value
- * out of range, named with the range; a list that has neither one entry nor one a group), TREAD_ERROR_STATE (last_step
- * >= 0 and a group without initial_lr; or schedulers that cannot share an optimizer), TREAD_ERROR_NUMERIC (a first lr
- * that is negative, not finite or above the largest float), TREAD_ERROR_MEMORY; the optimizer is untouched then.
- * The caller destroys the scheduler.
+ * out of range, named with the range; a list that has neither one entry nor one per group), TREAD_ERROR_STATE
+ * (last_step >= 0 and a group without initial_lr; or schedulers that cannot share an optimizer), TREAD_ERROR_NUMERIC (a
+ * first lr that is negative, not finite or above the largest float), TREAD_ERROR_MEMORY; the optimizer is untouched
+ * then. The caller destroys the scheduler.
  *
  * In the formulas b is the base lr and n the step: n = 0 from construction to the first step. Every one of them is
  * evaluated as it stands for any n, not from the lr before, by arithmetic whose bits no C library changes, and is exact
- * at its ends: b at the start of a descent, the least lr at its end. last_step = k goes on after step k. verbose: each
- * step logs a line a group through the context's log callback. In the structs the default stands in brackets, the range
- * behind it; whole numbers go up to 2^53. size is set by the schedule's _defaults() alone: it holds the struct's size
- * and marks it as that schedule's, so that a struct of another one is refused.
+ * at its ends: b at the start of a descent, the least lr at its end. last_step = k goes on after step k: the scheduler
+ * begins at n = k + 1. verbose: each step logs a line for each group through the context's log callback. In the structs
+ * the default stands in brackets, the range behind it; whole numbers go up to 2^53. size is set by the schedule's
+ * _defaults() alone: it holds the struct's size and marks it as that schedule's, so that a struct of another one is
+ * refused.
  *
- * The eight of OneFlow's documentation are its; the others follow torch.optim, but for what is said at each. */
+ * Schedules that OneFlow's documentation has follow it; the others follow torch.optim, but for what is said at each. */
 #ifndef TREAD_LR_SCHEDULERS_H
 #define TREAD_LR_SCHEDULERS_H
 
@@ -130,9 +131,9 @@ TREAD_API tread_cosine_decay_lr_options tread_cosine_decay_lr_defaults(void);
 TREAD_API tread_lr_scheduler *tread_cosine_decay_lr(tread_optimizer *optimizer,
                                                     const tread_cosine_decay_lr_options *options);
 
-/* SGDR with its restarts (torch's has no decay_rate and no restart_limit): cycle i has T_0 T_mult^i steps and the peak
- * b decay_rate^i; within it, j steps in and T long, eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2.
- * After restart_limit cycles (0: never) lr stays at eta_min. */
+/* Loshchilov and Hutter, "SGDR", 2017, with its restarts. Cycle i is T = T_0 T_mult^i steps long and begins at the peak
+ * b decay_rate^i; j steps into it the lr is eta_min + (peak - eta_min) (1 + cos(pi j / T)) / 2. After restart_limit
+ * cycles (0: never) it stays at eta_min. torch has neither decay_rate nor restart_limit. */
 typedef struct tread_cosine_annealing_warm_restarts_options {
     size_t size;           /* set by tread_cosine_annealing_warm_restarts_defaults() */
     int64_t T_0;           /* required, >= 1 */
@@ -199,11 +200,12 @@ typedef enum tread_anneal_strategy { TREAD_ANNEAL_COSINE = 0, TREAD_ANNEAL_LINEA
  * the peak in pct_start of the steps, then down to peak / (div_factor final_div_factor); three_phase goes down to peak
  * / div_factor first, as long as it went up. A phase is up at step pct_start total_steps - 1, or at once where that is
  * negative (torch begins a little below the peak then). After total_steps lr stays at its last value (torch: an
- * error). The peak is max_lr, one or one a group, or b where the list is empty; b is not changed (torch sets it to the
- * first lr). With cycle_momentum, off unless asked for, every group's momentum (betas[0] where it has no use for
- * momentum) goes the other way, from max_momentum to base_momentum and back; it is as pure as lr, and stays where it
- * is when the scheduler is destroyed. An optimizer that has neither, or where it is fixed (Schedule-Free), is
- * TREAD_ERROR_ARGUMENT. */
+ * error). The peak is max_lr, one for all groups or one per group: it takes the place of every group's b, whatever lr
+ * the groups had, such as one by a rule for some parameters or that of Muon's AdamW. Where the list is empty each
+ * group's peak is its own b. b is not changed (torch sets it to the first lr). With cycle_momentum, off unless asked
+ * for, every group's momentum (betas[0] where it has no use for momentum) goes the other way, from max_momentum to
+ * base_momentum and back; it is as pure as lr, and stays where it is when the scheduler is destroyed. An optimizer that
+ * has neither, or where it is fixed (Schedule-Free), is TREAD_ERROR_ARGUMENT. */
 typedef struct tread_one_cycle_lr_options {
     size_t size;          /* set by tread_one_cycle_lr_defaults() */
     const double *max_lr; /* n_max_lr peaks, each >= 0 [NULL: b] */
@@ -234,7 +236,7 @@ typedef enum tread_cyclic_mode {
  * off the momentum's too. */
 typedef struct tread_cyclic_lr_options {
     size_t size;          /* set by tread_cyclic_lr_defaults() */
-    const double *max_lr; /* required: n_max_lr peaks, one or one a group, each >= 0 */
+    const double *max_lr; /* required: n_max_lr peaks, one for all groups or one per group, each >= 0 */
     size_t n_max_lr;
     int64_t step_size_up;   /* [2000] >= 1 */
     int64_t step_size_down; /* [0: step_size_up] >= 0 */
@@ -267,7 +269,7 @@ typedef struct tread_lr_function {
 /* b function(n). A result that is negative or not finite is TREAD_ERROR_NUMERIC at that step. */
 typedef struct tread_lambda_lr_options {
     size_t size;                        /* set by tread_lambda_lr_defaults() */
-    const tread_lr_function *functions; /* required: one, or one a group; copied */
+    const tread_lr_function *functions; /* required: one, or one per group; copied */
     size_t n_functions;
     int64_t last_step; /* [-1] >= -1 */
     bool verbose;      /* [false] */
@@ -278,7 +280,7 @@ TREAD_API tread_lr_scheduler *tread_lambda_lr(tread_optimizer *optimizer, const 
 /* b function(1) function(2) ... function(n). A step costs one call of the function; going back begins anew. */
 typedef struct tread_multiplicative_lr_options {
     size_t size;                        /* set by tread_multiplicative_lr_defaults() */
-    const tread_lr_function *functions; /* required: one, or one a group; copied */
+    const tread_lr_function *functions; /* required: one, or one per group; copied */
     size_t n_functions;
     int64_t last_step; /* [-1] >= -1 */
     bool verbose;      /* [false] */
@@ -301,7 +303,7 @@ TREAD_API tread_lr_scheduler *tread_multiplicative_lr(tread_optimizer *optimizer
  * A state dict holds the inner ones' algorithms and options; it fits a scheduler of the same algorithms. */
 
 /* Each schedule until its milestone, from step 0 of its own on: schedule i at n - milestones[i - 1]. All have the base
- * lr b. (As torch's; OneFlow's schedules go on counting unless told to rescale.) */
+ * lr b. (torch does the same; OneFlow's schedules go on counting unless told to rescale.) */
 typedef struct tread_sequential_lr_options {
     size_t size;                           /* set by tread_sequential_lr_defaults() */
     tread_lr_scheduler *const *schedulers; /* required: n_schedulers, at least 1 */
@@ -347,7 +349,7 @@ typedef struct tread_reduce_lr_on_plateau_options {
     double threshold;                    /* [1e-4] >= 0 */
     tread_threshold_mode threshold_mode; /* [TREAD_THRESHOLD_REL] */
     int64_t cooldown;                    /* [0] >= 0 */
-    const double *min_lr;                /* n_min_lr floors, one or one a group, each >= 0 [NULL: 0] */
+    const double *min_lr;                /* n_min_lr floors, one for all groups or one per group, each >= 0 [NULL: 0] */
     size_t n_min_lr;
     double eps;   /* [1e-8] >= 0 */
     bool verbose; /* [false] */

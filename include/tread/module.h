@@ -7,13 +7,13 @@
  *     tread_tensor *logits = tread_forward(net, tape, x);
  *
  * - A model is a module that is part of no other. It owns all parameters below it in one flat block, and one of
- * gradients beside it. The caller destroys it, after what was made with it; its parts go with it.
+ *   gradients beside it. The caller destroys it, after what was made with it; its parts go with it.
  * - When a module becomes part of another its parameters get new names ("weight" becomes "0.weight") and their memory
- * moves; tread_parameter and tread_tensor handles stay good, data pointers and lists taken before do not.
+ *   moves; tread_parameter and tread_tensor handles stay good, data pointers and lists taken before do not.
  * - A new model draws its initial values: parameter i from number stream i of the context's seed, so that the same
- * model with the same seed has the same bits, at any thread count, and no two layers start alike. A module that becomes
- * part of another is drawn anew under its new number, unless its values were changed or drawn by
- * tread_module_initialize: those are kept.
+ *   model with the same seed has the same bits, at any thread count, and no two layers start alike. A module that
+ *   becomes part of another is drawn anew under its new number, unless its values were changed or drawn by
+ *   tread_module_initialize: those are kept.
  * - One module is used by one thread at a time. */
 #ifndef TREAD_MODULE_H
 #define TREAD_MODULE_H

@@ -5,6 +5,7 @@
  *     tread_optimizer *optimizer = tread_adam(NULL, tread_module_parameters(net), &o);
  *     ...
  *     tread_backward(tape, loss);
+ *     tread_optimizer_clip_grad(optimizer, NULL, NULL);      where clip_grad_max_norm is set
  *     tread_optimizer_step(optimizer, NULL);
  *     tread_optimizer_zero_grad(optimizer, false);
  *
@@ -17,7 +18,7 @@
  * - Parameter groups have their own value of every option. Those of the constructor are group 0.
  * - Gradients may be sparse where the algorithm can take them ("Sparse gradients" below).
  * - A context, parameters and the arrays they lie in must outlive the optimizer. Parameters may join a larger module
- * after the optimizer was made. One optimizer is used by one thread at a time.
+ *   after the optimizer was made. One optimizer is used by one thread at a time.
  *
  * Option values are checked strictly: NaN, infinity and what is above the largest float are refused everywhere except
  * where noted, and the error names optimizer, field, value and range ("adam: betas[1] = 1.5 is outside [0, 1)"). */
@@ -58,7 +59,7 @@ typedef struct tread_closure {
  * where it needs a closure; TREAD_ERROR_BACKEND and TREAD_ERROR_MEMORY where oneDNN refuses one of Muon's products);
  * parameters and state are then as before the step, gradients as evaluate left them. */
 TREAD_API tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *closure);
-/* How often the last step called its closure, be it that it failed. 0: without one, or before the first step. */
+/* How often the last step called its closure, also where the step failed. 0: without one, or before the first step. */
 TREAD_API int64_t tread_optimizer_closure_calls(const tread_optimizer *optimizer);
 /* Whether the last step applied nothing because clipping had met a non-finite norm under TREAD_NONFINITE_SKIP. */
 TREAD_API bool tread_optimizer_step_skipped(const tread_optimizer *optimizer);
@@ -112,9 +113,9 @@ TREAD_API double tread_optimizer_initial_lr(const tread_optimizer *optimizer, si
 TREAD_API const char *tread_optimizer_name(const tread_optimizer *optimizer); /* "adam"; static */
 /* Whether a gradient may be sparse; see below. */
 TREAD_API bool tread_optimizer_support_sparse(const tread_optimizer *optimizer);
-/* Writes, for people, the groups' values as a table of a line a field and a column a group, in which a * marks the
- * fields whose values differ between groups; then each group's parameters with role, shape and step. The layout may
- * change. TREAD_ERROR_IO. */
+/* Writes, for people, a table of the groups' values, with a line for each field and a column for each group, in which a
+ * star marks the fields whose values differ between groups; then each group's parameters with role, shape and step. The
+ * layout may change. TREAD_ERROR_IO. */
 TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, FILE *file);
 
 /* ---- Sparse gradients ----
@@ -142,6 +143,9 @@ TREAD_API tread_status tread_optimizer_print(const tread_optimizer *optimizer, F
 
 /* ---- Clipping ----
  *
+ * A step does not clip: the option clip_grad_max_norm says what tread_optimizer_clip_grad() limits norms to. A trainer
+ * calls it before each step; a loop of your own must do so itself.
+ *
  * The norm of several tensors is the p-norm of their p-norms, summed in double in an order that depends on sizes
  * alone. Gradients are multiplied by min(1, max_norm / (norm + 1e-6)). Missing gradients do not count. */
 
@@ -161,7 +165,7 @@ typedef struct tread_clip_options {
 TREAD_API tread_clip_options tread_clip_defaults(void);
 
 /* Clips each group that has clip_grad_max_norm set, on its own; lbfgs has no such field. ret_norms (may be NULL): the
- * unclipped norms, one a group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing.
+ * unclipped norms, one per group, NAN where nothing was to be clipped. options NULL: the defaults. Allocates nothing.
  * TREAD_ERROR_NUMERIC. */
 TREAD_API tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
                                                  double *ret_norms);

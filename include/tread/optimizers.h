@@ -340,16 +340,17 @@ typedef enum tread_line_search {
  *     d = -H g;  x += t d,  H being made of the last pairs s = t d, y = the change of g, with y . s > 1e-10
  * t is lr, or found by the line search that starts there; in the very first iteration lr min(1, 1 / sum |g|).
  * - A step ends after max_iter iterations, or max_eval calls (a line search under way is finished: up to 26 more);
- * where no |g| is above tolerance_grad; where an iteration moves no value by more than tolerance_change, or changes the
- * loss by less, or d . g > -tolerance_change. Without a line search the last of max_iter iterations moves unevaluated.
+ *   where no |g| is above tolerance_grad; where an iteration moves no value by more than tolerance_change, or changes
+ *   the loss by less, or d . g > -tolerance_change. Without a line search the last of max_iter iterations moves
+ *   unevaluated.
  * - One group only; a missing gradient counts as zeros. The loss should be that of all data: between two batches y is
  *   the difference of two functions.
  * - Where the closure gives a loss or gradient that is not finite the search ends at the last good point; where that is
  *   where it began, the step ends and the next one starts without history. If a step cannot begin for it:
  *   TREAD_ERROR_NUMERIC.
  * - A closure that fails leaves parameters and history as before the step.
- * - Memory for (8 + 2 history_size + 2 min(max_iter, history_size + 1)) values a parameter is taken when it is made or
- *   one of these two is set, and costs nothing until it is used; steps allocate nothing. */
+ * - Memory for (8 + 2 history_size + 2 min(max_iter, history_size + 1)) values per parameter is taken when it is made
+ *   or one of these two is set, and costs nothing until it is used; steps allocate nothing. */
 typedef struct tread_lbfgs_options {
     size_t size;                   /* set by tread_lbfgs_defaults() */
     double lr;                     /* [1] >= 0, the first t tried */

@@ -2,8 +2,9 @@
  * tree of numbers and strings.
  *
  * A state is a tree node: a tree (named parts, in the order they were added), a list (parts without names), a real, an
- * integer, a string or a tensor. Optimizers, schedulers, models and trainers give and take it; a checkpoint writes
- * it to a file.
+ * integer, a string or a tensor. Optimizers, schedulers and data sets give and take theirs (..._state_dict), a trainer
+ * that of a whole run (tread_trainer_state); for a loop of your own tread_run_state (checkpoint.h) gathers model,
+ * optimizer, schedulers and random streams. tread_checkpoint_save writes any of them to a file.
  *
  *     tread_state *all = tread_state_create();
  *     tread_state_add_integer(all, "epoch", 3);

@@ -23,7 +23,7 @@ typedef enum tread_dtype { TREAD_FLOAT32 = 0, TREAD_FLOAT64 = 1, TREAD_INT32 = 2
 typedef struct tread_tensor tread_tensor;
 
 TREAD_API const char *tread_dtype_name(tread_dtype dtype); /* "float32"; static; "unknown" for other values */
-TREAD_API size_t tread_dtype_size(tread_dtype dtype);      /* bytes an element; 0 for other values */
+TREAD_API size_t tread_dtype_size(tread_dtype dtype);      /* bytes per element; 0 for other values */
 
 /* A tensor of zeros. shape has rank entries, each >= 0; shape may be NULL for rank 0 (a scalar).
  * NULL: TREAD_ERROR_DTYPE, TREAD_ERROR_SHAPE (rank, a negative or overflowing extent), TREAD_ERROR_MEMORY. */

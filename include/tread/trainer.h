@@ -110,7 +110,7 @@ typedef struct tread_train_result {
     int64_t steps;                      /* optimizer steps done */
     int64_t samples;                    /* seen by them */
     double seconds;                     /* of all runs of this trainer */
-    const tread_epoch_metrics *history; /* one entry an epoch done; owned by the trainer */
+    const tread_epoch_metrics *history; /* one entry for each epoch done; owned by the trainer */
     int64_t n_history;
     int64_t skipped;      /* steps left out because something was not finite */
     double best;          /* monitored value of the best evaluation; NaN where there was none */
@@ -269,9 +269,9 @@ TREAD_API tread_status tread_trainer_run(tread_trainer *trainer);
 /* ---- State ----
  *
  * A tree: what tread_run_state gives ("model": the weights of training; "optimizer", "schedulers", "random"); "ema" and
- * "best": weights by name; "trainer": place, sums, best value, skipped steps; "history": a row an epoch; "time": what
- * clocks said; "options": those that a resumed run must share; "data": how the training set is cut into batches, and
- * its state dict; "program". */
+ * "best": weights by name; "trainer": place, sums, best value, skipped steps; "history": a row for each epoch; "time":
+ * what clocks said; "options": those that a resumed run must share; "data": how the training set is cut into batches,
+ * and its state dict; "program". */
 
 /* A copy, which the caller destroys; between steps, from callbacks too (but for on_batch_begin and on_batch, which are
  * within one: TREAD_ERROR_STATE). NULL: also as tread_run_state. */

@@ -208,10 +208,8 @@ static const struct {
     const char *line;
     const char *parts[3];
 } failures[] = {
-    {"\"$tread\" train " SMALL "--group '*.scale:lr=1'",
-     {"tread train: adam: rule 0: '*.scale' matches none of 0.weight, "}},
     {"\"$tread\" train --data nowhere", {"tread train: ", "nowhere"}},
-    {"TREAD_DATA=elsewhere \"$tread\" train", {"elsewhere"}},
+    {"TREAD_DATA=elsewhere \"$tread\" train", {"elsewhere (from TREAD_DATA)", "give --data FOLDER"}},
     {"TREAD_SOURCE_DATA=third \"$tread\" train --data fourth", {"fourth"}},
     {"\"$tread\" train " SMALL "--weights none/w",
      {"--weights: no file can be made in none: No such file or directory"}},
@@ -219,6 +217,9 @@ static const struct {
     {"\"$tread\" train " SMALL "--log none/l", {"none/l: the log cannot be made: No such file or directory"}},
     {"\"$tread\" train " SMALL "--log /dev/full", {"/dev/full: the log cannot be written: No space left on device"}},
     {"\"$tread\" train " SMALL ">/dev/full", {"standard output cannot be written: No space left on device"}},
+    {"\"$tread\" train " SMALL "--epochs 0 --weights w; \"$tread\" eval --data . --weights w",
+     {"tread eval: w does not fit the model: 0.weight is (16, 36) in the file, (512, 36) in the model; ",
+      "; --hidden must be that of the training\n"}},
     {"\"$tread\" eval --data . --weights none", {"tread eval: ", "none"}},
     {"\"$tread\" eval --data . --weights train-labels-idx1-ubyte", {"tread eval: ", "train-labels-idx1-ubyte"}},
     {"\"$tread\" train " SMALL "--optimizer sgd:lr=1e30 --epochs 9", {"loss"}},
@@ -241,12 +242,97 @@ START_TEST(failures_say_what_failed) {
 }
 END_TEST
 
+/* Refused as soon as the model is there: wrong usage like any other. */
+START_TEST(what_does_not_fit_the_model_is_wrong_usage) {
+    setup();
+    ck_assert_int_eq(command_run("train " SMALL "--group 'fc1.*:lr=1'"), 2);
+    command_must_contain(
+        command_error, "tread train: --group: adam: rule 1 of 1: 'fc1.*' matches none of 0.weight, 0.bias, ", "group");
+    ck_assert_int_eq(command_run("train " SMALL "--group '*:lr=1' --group '0.*:lr=1'"), 2);
+    command_must_contain(command_error, "rule 2 of 2: earlier rules have every parameter that '0.*' matches", "group");
+    ck_assert_int_eq(command_run("train " SMALL "--scheduler cyclic_lr:max_lr=0.01/0.02"), 2);
+    command_must_contain(command_error, "tread train: --scheduler: cyclic_lr: max_lr has 2 entries", "scheduler");
+    ck_assert_ptr_null(strstr(command_output, "epoch 1"));
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(a_scheduler_has_an_entry_per_group) {
+    setup();
+    command_must_succeed("train " SMALL "--epochs 2 --group '0.weight:lr=1e-4' --log l --scheduler "
+                         "cyclic_lr:max_lr=0.25/0.5,step_size_up=1,verbose=true");
+    json_t *line = log_line("l", 2);
+    ck_assert_double_eq(real_of(line, "lr"), 0.25); /* group 0, at the peak in epoch 2 */
+    json_decref(line);
+    const char *first = strstr(command_error, "step 0: lr of group 0 ");
+    ck_assert_msg(first != NULL && strstr(first + 1, "step 0: lr of group 0 ") == NULL, "not once: %s", command_error);
+    command_must_contain(command_error, "cyclic_lr: step 1: lr of group 1 is 0.5\n", "verbose");
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(epochs_taken_for_steps_are_noted) {
+    setup();
+    const struct {
+        const char *arguments, *note; /* NULL: none */
+    } cases[] = {
+        {"--scheduler one_cycle_lr:total_steps=20",
+         "note: one_cycle_lr counts epochs here (2 in all), and total_steps = 20; with --schedule-every step it counts "
+         "steps\n"},
+        {"--scheduler cyclic_lr:max_lr=0.1",
+         "note: cyclic_lr counts epochs here (2 in all), and step_size_up = 2000; "},
+        {"--scheduler 'warmup_lr:scheduler=[cosine_decay_lr:decay_steps=9],warmup_iters=1'",
+         "note: cosine_decay_lr counts epochs here (2 in all), and decay_steps = 9; "},
+        {"--scheduler one_cycle_lr:total_steps=20 --schedule-every step", NULL},
+        {"--scheduler step_lr:step_size=2", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "train " SMALL "--epochs 2 %s", cases[i].arguments);
+        command_must_succeed(line);
+        if (cases[i].note != NULL)
+            command_must_contain(command_error, cases[i].note, line);
+        else
+            ck_assert_str_eq(command_error, "");
+    }
+    test_folder_remove();
+}
+END_TEST
+
 START_TEST(a_reader_that_leaves_ends_the_run) {
     setup();
     command_shell("{ \"$tread\" train " SMALL "--epochs 1000000; echo code $? >&2; } | head -n 5");
     command_must_contain(command_output, "\nepoch 2 ", "what was read");
     command_must_contain(command_error, "standard output cannot be written: Broken pipe", "train");
     command_must_contain(command_error, "code 1", "train");
+    test_folder_remove();
+}
+END_TEST
+
+/* As "meson setup build" has it: TREE/build/cli/tread and TREE/data/mnist. */
+START_TEST(data_is_found_beside_the_command) {
+    setup();
+    ck_assert_int_eq(command_shell("mkdir -p tree/build/cli tree/data bin && cp \"$tread\" tree/build/cli/tread && "
+                                   "cp \"$tread\" bin/tread"),
+                     0);
+    if (command_shell("bin/tread train --hidden none --epochs 1") == 0) { /* data is installed on this machine */
+        command_shell("rm -r tree bin");
+        test_folder_remove();
+        return;
+    }
+    command_must_contain(command_error, "a source tree round the command (none)", "an installed one");
+    ck_assert_int_eq(
+        command_shell("ln -s ../.. tree/data/mnist && tree/build/cli/tread train --hidden none --epochs 1"), 0);
+    command_must_contain(command_output, "mlp 36-4: 148 parameters", "train");
+    ck_assert_int_eq(command_shell("rm tree/data/mnist && tree/build/cli/tread train --hidden none --epochs 1"), 1);
+    const char *const tried[] = {"TREAD_DATA (not set)", "the installed folder /", "TREAD_SOURCE_DATA (not set)",
+                                 "a source tree round the command (none)", "give --data FOLDER\n"};
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++)
+        command_must_contain(command_error, tried[i], "train");
+    ck_assert_int_eq(command_shell("mkdir tree/data/mnist && tree/build/cli/tread train --hidden none --epochs 1"), 1);
+    command_must_contain(command_error, "tree/data/mnist; give --data FOLDER\n", "train");
+    command_shell("rm -r tree bin");
     test_folder_remove();
 }
 END_TEST
@@ -337,4 +423,6 @@ END_TEST
 
 TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, the_same_seed_gives_the_same_file,
           eval_finds_what_train_said, groups_are_made_and_told, averaged_weights_are_written, failures_say_what_failed,
-          a_reader_that_leaves_ends_the_run, data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
+          what_does_not_fit_the_model_is_wrong_usage, a_scheduler_has_an_entry_per_group,
+          epochs_taken_for_steps_are_noted, a_reader_that_leaves_ends_the_run, data_is_found_beside_the_command,
+          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)

@@ -18,6 +18,7 @@ PKG_CONFIG_PATH=$(dirname "$pc") PKG_CONFIG_SYSROOT_DIR=$work/copy PKG_CONFIG_AL
 export PKG_CONFIG_PATH PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_ALLOW_SYSTEM_CFLAGS
 libdir=$work/copy$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --variable=libdir tread)
 data=$(find "$work/copy" -path '*/share/tread/mnist' -type d)
+examples=$(find "$work/copy" -path '*/share/doc/tread/examples' -type d)
 for file in "$libdir/libtread.so" "$libdir/libtread.a" "$data/train-images-idx3-ubyte.gz"; do
     [ -f "$file" ] || complain "$file was not installed"
 done
@@ -33,7 +34,7 @@ export TREAD_DATA="$data"
 build_and_run() { # NAME KIND LIBRARIES
     # Words on purpose: these are lists of arguments.
     # shellcheck disable=SC2046,SC2086
-    if ! $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 "$source/examples/$1.c" -o "$work/$1-$2" $(pkg-config --cflags tread) $3 -lm \
+    if ! $cc -std=c11 -Wall -Wextra -Wpedantic -Werror -O1 "$examples/$1.c" -o "$work/$1-$2" $(pkg-config --cflags tread) $3 -lm \
         >"$work/log" 2>&1; then
         cat "$work/log"
         complain "examples/$1.c does not build with the $2 library"
@@ -51,6 +52,7 @@ count=0
 for file in "$source"/examples/*.c; do
     [ -f "$file" ] || continue
     name=$(basename "$file" .c)
+    cmp -s "$file" "$examples/$name.c" || complain "examples/$name.c was not installed"
     build_and_run "$name" shared "$(pkg-config --libs tread)"
     build_and_run "$name" static "$(pkg-config --static --libs tread | sed 's/-ltread\b/-l:libtread.a/')"
     ! readelf -dW "$work/$name-static" 2>/dev/null | grep -q 'NEEDED.*libtread' || complain "$name-static is linked to the shared library"

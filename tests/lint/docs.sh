@@ -1,6 +1,6 @@
 #!/bin/sh
 # What README and docs/ name exists: public symbols (tread_...), files of the tree (optim/adam.c), and cases of tests
-# (optim/clip:values_are_limited). docs/optimizers.md names every registered optimizer and scheduler.
+# (optim/clip:values_are_limited). README and docs/optimizers.md name every registered optimizer and scheduler.
 . "$(dirname "$0")/common.sh"
 
 # names PATTERN: each name of that form in the pages as "page name".
@@ -48,7 +48,9 @@ done
 
 for list in optim/optimizers_list.h optim/lr_schedulers_list.h; do
     sed -n 's/^ *X(\([a-z0-9_]*\)).*/\1/p' "$list" | while read -r name; do
-        grep -q "$quote$name$quote" docs/optimizers.md || found "docs/optimizers.md: $name of $list is not there"
+        for page in README.md docs/optimizers.md; do
+            grep -q "$quote$name$quote" "$page" || found "$page: $name of $list is not there"
+        done
     done
 done
 finish

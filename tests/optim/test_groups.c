@@ -281,11 +281,15 @@ START_TEST(bad_groups_make_nothing) {
         size_t n;
         const char *other_fields, *part;
     } cases[] = {
-        {"adam", {{"*.scale", "lr=1"}}, 1, NULL, "adam: rule 0: '*.scale' matches none of table"},
-        {"adam", {{"0.*", "lr=1"}, {"0.bias", "lr=2"}}, 2, NULL, "adam: rule 1, '0.bias', is left nothing"},
-        {"adam", {{"0.*", "lr=1"}, {"*.bias", "eps=-2"}}, 2, NULL, "rule 1 ('*.bias'): adam: eps = -2 is outside"},
-        {"adam", {{"0.*", "lrr=1"}}, 1, NULL, "rule 0 ('0.*'): adam: there is no field 'lrr'"},
-        {"adam", {{"0.*", "lr=-1"}}, 1, NULL, "rule 0 ('0.*'): adam: lr = -1 is outside [0, inf)"},
+        {"adam", {{"*.scale", "lr=1"}}, 1, NULL, "adam: rule 1 of 1: '*.scale' matches none of table"},
+        {"adam",
+         {{"0.*", "lr=1"}, {"0.bias", "lr=2"}},
+         2,
+         NULL,
+         "adam: rule 2 of 2: earlier rules have every parameter that '0.bias' matches"},
+        {"adam", {{"0.*", "lr=1"}, {"*.bias", "eps=-2"}}, 2, NULL, "rule 2 ('*.bias'): adam: eps = -2 is outside"},
+        {"adam", {{"0.*", "lrr=1"}}, 1, NULL, "rule 1 ('0.*'): adam: there is no field 'lrr'"},
+        {"adam", {{"0.*", "lr=-1"}}, 1, NULL, "rule 1 ('0.*'): adam: lr = -1 is outside [0, inf)"},
         {"adam", {{"0.*", "rate=1"}}, 1, NULL, "adam: there is no field 'rate'"},
         {"adam", {{NULL, "lr=1"}}, 1, NULL, "the patterns are NULL"},
         {"adam", {{"*", "lr=1"}}, 1, "lr=1", "adam: one rule is for all parameters, and there is no use for 'lr=1'"},

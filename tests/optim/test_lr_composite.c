@@ -188,7 +188,7 @@ START_TEST(bad_specs_name_the_path_and_change_nothing) {
         {"sequential_lr:schedulers=[linear_lr]/[linear_lr]/[linear_lr],milestones=3/3",
          "sequential_lr: milestones[1] = 3 is not more than milestones[0] = 3"},
         {"warmup_lr:scheduler=[cyclic_lr:max_lr=1/2/3]",
-         "warmup_lr: scheduler: cyclic_lr: max_lr has 3 entries for 2 groups; give one, or one a group"},
+         "warmup_lr: scheduler: cyclic_lr: max_lr has 3 entries for 2 groups; give one, or one per group"},
         {"one_cycle_lr:total_steps=9,three_phase=true,pct_start=0.6", "three_phase = true needs pct_start <= 0.5"},
         {"one_cycle_lr:total_steps=9,three_phase=true,pct_start=0.50000001", "pct_start = 0.50000001"},
         {"warmup_lr:last_step=3", "no initial_lr"},
@@ -285,7 +285,7 @@ START_TEST(lists_fit_groups_that_come_later_or_say_so) {
     ck_assert_double_eq(tread_optimizer_lr(optimizer, 1), 6);
     ck_assert_ok(tread_optimizer_add_param_group_spec(optimizer, params_part(&p, 2, 1), "lr=0.25"));
     ck_assert_fails(tread_lr_scheduler_step(outer), TREAD_ERROR_STATE,
-                    "sequential_lr: schedulers[1]: cyclic_lr: max_lr has 2 entries for 3 groups; give one, or one a");
+                    "sequential_lr: schedulers[1]: cyclic_lr: max_lr has 2 entries for 3 groups; give one, or one per");
     ck_assert_int_eq(tread_lr_scheduler_last_step(outer), 3);
     tread_lr_scheduler_destroy(outer);
     outer = make_scheduler(optimizer,

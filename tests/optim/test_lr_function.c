@@ -128,7 +128,7 @@ START_TEST(bad_functions_and_results_are_refused) {
     falling f = {.rate = 1};
     tread_lr_function functions[] = {function_of(&f), function_of(&f), function_of(&f)};
     ck_assert_ptr_null(lambda(optimizer, functions, 3));
-    ck_assert_str_eq(tread_last_error(), "lambda_lr: functions has 3 entries for 2 groups; give one, or one a group");
+    ck_assert_str_eq(tread_last_error(), "lambda_lr: functions has 3 entries for 2 groups; give one, or one per group");
     ck_assert_ptr_null(multiplicative(optimizer, NULL, 0));
     ck_assert_str_eq(tread_last_error(), "multiplicative_lr: functions is empty, and there is no default");
     ck_assert_ptr_null(lambda(optimizer, NULL, 1));

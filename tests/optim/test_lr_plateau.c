@@ -249,7 +249,7 @@ START_TEST(it_bears_no_company_and_misfits) {
     o.n_min_lr = 3;
     ck_assert_ptr_null(tread_reduce_lr_on_plateau(optimizer, &o));
     ck_assert_str_eq(tread_last_error(),
-                     "reduce_lr_on_plateau: min_lr has 3 entries for 2 groups; give one, or one a group");
+                     "reduce_lr_on_plateau: min_lr has 3 entries for 2 groups; give one, or one per group");
     o.n_min_lr = 2;
     tread_lr_scheduler *scheduler = tread_reduce_lr_on_plateau(optimizer, &o);
     ck_assert_fails(tread_lr_scheduler_step(scheduler), TREAD_ERROR_STATE, "a step needs a metric");

@@ -344,7 +344,7 @@ static const tread_field halving_fields[] = {
      .count_offset = offsetof(halving_options, n_floors),
      .range = TREAD_RANGE_NOT_NEGATIVE,
      .per_group = true,
-     .doc = "least lr, one a group"},
+     .doc = "least lr, one per group"},
     TREAD_BOOLEAN(halving_options, verbose, 0, "log"),
 };
 static const tread_field halving_memory_fields[] = {
@@ -408,7 +408,7 @@ START_TEST(schedules_on_a_metric_and_with_lists_fit_the_table) {
     ck_assert_ok(tread_lr_scheduler_step_metric(scheduler, NAN));
     ck_assert_ok(tread_optimizer_add_param_group(optimizer, params_part(&p, 2, 1), NULL));
     ck_assert_fails(tread_lr_scheduler_step_metric(scheduler, 9), TREAD_ERROR_STATE,
-                    "halving: floors has 2 entries for 3 groups; give one, or one a group");
+                    "halving: floors has 2 entries for 3 groups; give one, or one per group");
     tread_state_destroy(state);
     tread_lr_scheduler_destroy(scheduler);
     tread_optimizer_destroy(optimizer);

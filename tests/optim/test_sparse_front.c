@@ -279,6 +279,8 @@ START_TEST(other_optimizers_refuse_sparse_gradients) {
             snprintf(sentence, sizeof sentence, "%s: the gradient of parameter 'p1' is sparse", name);
             check_refused(optimizer, &w, sentence);
             ck_assert_ptr_nonnull(strstr(tread_last_error(), "sgd, "));
+            ck_assert_ptr_nonnull(strstr(tread_last_error(), "sparse = false"));
+            ck_assert_ptr_nonnull(strstr(tread_last_error(), "tread_tensor_densify_grad()"));
             refusing++;
         }
         tread_optimizer_destroy(optimizer);
