@@ -92,6 +92,20 @@ START_TEST(a_checkpoint_knows_all_that_is_needed) {
 END_TEST
 
 /* The weights for use: what train writes is what predict finds in the checkpoint. */
+/* The network would take one for the other, and say something all the same. */
+START_TEST(columns_that_changed_places_are_refused) {
+    setup();
+    command_must_succeed(TRAIN "--checkpoint ck --scheduler none");
+    ck_assert_int_eq(command_shell("awk -F, '{print $2\",\"$1}' inputs.csv > turned.csv"), 0);
+    ck_assert_int_eq(command_run("predict --weights ck/best.safetensors --data turned.csv --out p.csv"), 1);
+    command_must_contain(command_error, "feature 0 is a, and the data set's is b", "predict");
+    ck_assert_int_eq(command_shell("sed -i 's/^a,colour,b/b,colour,a/' all.csv"), 0);
+    ck_assert_int_eq(command_run(TRAIN "--checkpoint ck --scheduler none --resume"), 1);
+    command_must_contain(command_error, "data.set.names.0: 'a', not 'b'", "resume");
+    tear_down();
+}
+END_TEST
+
 START_TEST(averaged_and_best_weights_are_found) {
     static const struct {
         const char *options, *which;
@@ -175,5 +189,6 @@ START_TEST(what_does_not_fit_is_refused) {
 }
 END_TEST
 
-TEST_MAIN("predict", a_checkpoint_knows_all_that_is_needed, averaged_and_best_weights_are_found, eval_takes_checkpoints,
-          numbers_are_predicted_too, what_does_not_fit_is_refused)
+TEST_MAIN("predict", a_checkpoint_knows_all_that_is_needed, columns_that_changed_places_are_refused,
+          averaged_and_best_weights_are_found, eval_takes_checkpoints, numbers_are_predicted_too,
+          what_does_not_fit_is_refused)
