@@ -182,6 +182,14 @@ START_TEST(the_newest_good_one_is_gone_on_from) {
     ck_assert_uint_eq(run_hash(&r), expected);
     ck_assert_int_eq(s.begun[0], 15);
     close_all(&r, &s);
+    const run_case other = {.optimizer = "adamw", .clip_norm = INFINITY, .accumulate = 1};
+    s = (saves){.every_steps = 3};
+    run_open(&r, &other, 1, change, &s);
+    step = 7;
+    ck_assert_int_eq(tread_trainer_resume(r.trainer, &step), TREAD_ERROR_FORMAT);
+    ck_assert_int_eq(step, 7);
+    ck_assert_fails(tread_trainer_resume(r.trainer, NULL), TREAD_ERROR_ARGUMENT, "NULL");
+    close_all(&r, &s);
     test_folder_remove();
 }
 END_TEST
