@@ -162,6 +162,22 @@ START_TEST(options_that_make_no_sense_are_refused) {
 }
 END_TEST
 
+/* Each with its reason, also where no good one is left to go on from. */
+START_TEST(every_damaged_checkpoint_is_named) {
+    setup();
+    command_must_succeed(RUN "--checkpoint ck");
+    ck_assert_int_eq(
+        command_shell("test $(ls ck/step-* | wc -l) = 3 && for f in ck/*.safetensors; do echo no > $f; done"), 0);
+    ck_assert_int_eq(command_run(RUN "--checkpoint ck --resume"), 1);
+    command_must_contain(command_error, "none of 4 checkpoints is good", "the end");
+    const char *at = command_error;
+    for (int i = 0; i < 4; i++)
+        ck_assert_msg(strncmp(at, "passed over: ck/", 16) == 0 && (at = strchr(at, '\n')) != NULL && *++at != '\0',
+                      "%s", command_error);
+    tear_down();
+}
+END_TEST
+
 /* The first Ctrl-C saves, and what goes on from there is the run that nobody interrupted. */
 START_TEST(a_signal_saves_and_the_run_goes_on) {
     setup();
@@ -238,4 +254,5 @@ END_TEST
 
 TEST_MAIN("resume", an_interrupted_run_goes_on_to_the_same_weights_and_log, other_options_are_refused_and_listed,
           a_run_may_be_made_longer, runs_end_early_with_the_best_weights, options_that_make_no_sense_are_refused,
-          a_signal_saves_and_the_run_goes_on, killed_again_and_again_it_ends_with_the_same_weights_and_log)
+          every_damaged_checkpoint_is_named, a_signal_saves_and_the_run_goes_on,
+          killed_again_and_again_it_ends_with_the_same_weights_and_log)
