@@ -243,7 +243,7 @@ static void print_header(FILE *file, const prediction *p) {
     fputc('\n', file);
 }
 
-static bool print_csv(FILE *file, const prediction *p) {
+static void print_csv(FILE *file, const prediction *p) {
     const int what = p->options->what;
     print_header(file, p);
     for (int64_t i = 0; i < p->n; i++) {
@@ -254,7 +254,6 @@ static bool print_csv(FILE *file, const prediction *p) {
                     (double)p->outputs[i * p->trained.n_outputs + k]);
         fputc('\n', file);
     }
-    return !ferror(file);
 }
 
 static bool write_npy(const prediction *p) {
@@ -270,9 +269,12 @@ static bool write_npy(const prediction *p) {
 static bool write_csv(const prediction *p) {
     const char *path = p->options->out;
     FILE *file = fopen(path, "we");
-    bool good = file != NULL && print_csv(file, p);
-    if (file != NULL)
+    bool good = file != NULL;
+    if (good) {
+        print_csv(file, p);
+        good = !ferror(file);
         good = fclose(file) == 0 && good;
+    }
     if (!good)
         tread_fail(TREAD_ERROR_IO, "--out: %s cannot be written: %s", path, strerror(errno));
     return good;
@@ -289,8 +291,10 @@ static bool run(prediction *p, const cli_command *command) {
     p->classifies = o->task >= 0 ? o->task == 0 : known != 0;
     CLI_TRY(open_data(p));
     CLI_TRY(predict(p));
-    if (o->out == NULL)
-        return print_csv(stdout, p) && cli_flush_output();
+    if (o->out == NULL) {
+        print_csv(stdout, p);
+        return cli_flush_output();
+    }
     CLI_TRY(ends_in(o->out, ".npy") ? write_npy(p) : write_csv(p));
     printf("wrote  %s: %" PRId64 " samples (%s of %s)\n", o->out, p->n, p->trained.weights, o->weights);
     return cli_flush_output();

@@ -185,6 +185,10 @@ START_TEST(what_does_not_fit_is_refused) {
         ck_assert_int_eq(command_run(line), wrong[i].code);
         command_must_contain(command_error, wrong[i].part, wrong[i].arguments);
     }
+    ck_assert_int_eq(command_shell("for i in $(seq 50); do tail -n +2 inputs.csv; done > long.csv"),
+                     0); /* over a buffer */
+    ck_assert_int_eq(command_run("predict --weights w --data long.csv > /dev/full"), 1);
+    command_must_contain(command_error, "standard output cannot be written: No space left", "a full device");
     tear_down();
 }
 END_TEST
