@@ -1,5 +1,6 @@
 #include "cli/interrupt.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -10,11 +11,13 @@ static _Atomic(tread_trainer *) target;
 static void stop(int signal_number) {
     static const char message[] = "\nstopping after this step; once more ends at once\n";
     (void)signal_number;
+    const int before = errno; /* of what the signal came into */
     tread_trainer *trainer = atomic_load(&target);
     if (trainer != NULL)
         tread_trainer_request_stop(trainer);
-    if (write(STDERR_FILENO, message, sizeof message - 1) < 0)
-        return; /* nobody is there to be told */
+    ssize_t told = write(STDERR_FILENO, message, sizeof message - 1);
+    (void)told; /* perhaps nobody is there */
+    errno = before;
 }
 
 static void handle_one(int signal_number, void (*handler)(int)) {
