@@ -311,6 +311,15 @@ START_TEST(damaged_states_are_refused) {
         must_refuse(changed, numbers[i].part);
         tread_state_destroy(changed);
     }
+    const tread_tensor *history;
+    const double wrong[] = {NAN, INFINITY, -1, 0.5, 1e300};
+    ck_assert_ok(tread_state_get_tensor(state, "history", &history));
+    for (int i = 0; i < 15; i++) { /* in each of epoch, steps and closure calls */
+        double *at = (double *)history->data + 7 + i % 3, before = *at;
+        *at = wrong[i / 3];
+        must_refuse(state, "the history's row 1 has ");
+        *at = before;
+    }
     tread_state_destroy(state);
 }
 END_TEST
