@@ -112,10 +112,11 @@ bool cli_checkpoints_resume(cli_checkpoints *checkpoints, const cli_checkpoint_o
     int64_t step;
     if (checkpoints->series == NULL)
         return true;
-    CLI_TRY(tread_checkpoint_series_latest(checkpoints->series, &state, &step) == TREAD_OK);
+    const tread_status status = tread_checkpoint_series_latest(checkpoints->series, &state, &step);
     const char *rejected;
     for (size_t i = 0; (rejected = tread_checkpoint_series_rejected(checkpoints->series, i)) != NULL; i++)
         fprintf(stderr, "passed over: %s\n", rejected);
+    CLI_TRY(status == TREAD_OK);
     if (state == NULL)
         return true;
     bool good = load(checkpoints, options, trainer, state, step);

@@ -35,7 +35,7 @@ static const cli_option options_table[] = {
      .offset = offsetof(predict_options, weights)},
     {.name = "data",
      .value = "FOLDER|FILE",
-     .doc = "as for train; the file may lack the target",
+     .doc = "as for train; target and dropped columns may be missing",
      .kind = CLI_TEXT,
      .offset = offsetof(predict_options, data)},
     {.name = "target",
@@ -121,22 +121,30 @@ static tread_dataset *load_table(const predict_options *o, const char *drop) {
     return tread_csv_load(o->data, &csv);
 }
 
-/* A table with the inputs alone, or with the target, which nobody needs: text in it is no fault then. */
+/* A table with the inputs alone, or with what training left out, which nobody needs: text in it is no fault then. The
+ * first of these that gives as many inputs as the network takes; where none does, the first failure's sentence. */
 static tread_dataset *load_inputs(const prediction *p) {
     const predict_options *o = p->options;
     const char *target = o->target != NULL ? o->target : cli_trained_option(&p->trained, "target");
     const char *drop = o->drop != NULL ? o->drop : cli_trained_option(&p->trained, "drop");
-    char both[4096];
-    snprintf(both, sizeof both, "%s%s%s", drop != NULL ? drop : "", drop != NULL ? "," : "",
-             target != NULL ? target : "-1");
-    tread_dataset *set = load_table(o, both);
-    if (o->target != NULL || (set != NULL && tread_dataset_features(set) == p->trained.n_inputs))
-        return set;
-    tread_dataset *without = load_table(o, drop);
-    if (without == NULL)
-        return set;
-    tread_dataset_destroy(set);
-    return without;
+    char both[4096], sentence[4096] = "";
+    target = target != NULL ? target : "-1";
+    snprintf(both, sizeof both, "%s%s%s", drop != NULL ? drop : "", drop != NULL ? "," : "", target);
+    const char *const left_out[] = {both, drop, target, NULL};
+    const size_t tries = o->target != NULL ? 1 : o->drop != NULL ? 2 : 4;
+    tread_dataset *set = NULL;
+    for (size_t i = 0; i < tries && (set == NULL || tread_dataset_features(set) != p->trained.n_inputs); i++) {
+        tread_dataset *next = load_table(o, left_out[i]);
+        if (next == NULL && sentence[0] == '\0')
+            snprintf(sentence, sizeof sentence, "%s", tread_last_error());
+        if (next == NULL)
+            continue;
+        tread_dataset_destroy(set);
+        set = next;
+    }
+    if (set == NULL)
+        tread_fail(TREAD_ERROR_FORMAT, "%s", sentence);
+    return set;
 }
 
 static bool open_data(prediction *p) {
@@ -243,7 +251,7 @@ static void print_header(FILE *file, const prediction *p) {
     fputc('\n', file);
 }
 
-static bool print_csv(FILE *file, const prediction *p) {
+static void print_csv(FILE *file, const prediction *p) {
     const int what = p->options->what;
     print_header(file, p);
     for (int64_t i = 0; i < p->n; i++) {
@@ -254,7 +262,6 @@ static bool print_csv(FILE *file, const prediction *p) {
                     (double)p->outputs[i * p->trained.n_outputs + k]);
         fputc('\n', file);
     }
-    return !ferror(file);
 }
 
 static bool write_npy(const prediction *p) {
@@ -270,9 +277,12 @@ static bool write_npy(const prediction *p) {
 static bool write_csv(const prediction *p) {
     const char *path = p->options->out;
     FILE *file = fopen(path, "we");
-    bool good = file != NULL && print_csv(file, p);
-    if (file != NULL)
+    bool good = file != NULL;
+    if (good) {
+        print_csv(file, p);
+        good = !ferror(file);
         good = fclose(file) == 0 && good;
+    }
     if (!good)
         tread_fail(TREAD_ERROR_IO, "--out: %s cannot be written: %s", path, strerror(errno));
     return good;
@@ -289,8 +299,10 @@ static bool run(prediction *p, const cli_command *command) {
     p->classifies = o->task >= 0 ? o->task == 0 : known != 0;
     CLI_TRY(open_data(p));
     CLI_TRY(predict(p));
-    if (o->out == NULL)
-        return print_csv(stdout, p) && cli_flush_output();
+    if (o->out == NULL) {
+        print_csv(stdout, p);
+        return cli_flush_output();
+    }
     CLI_TRY(ends_in(o->out, ".npy") ? write_npy(p) : write_csv(p));
     printf("wrote  %s: %" PRId64 " samples (%s of %s)\n", o->out, p->n, p->trained.weights, o->weights);
     return cli_flush_output();

@@ -1,5 +1,5 @@
 /* What a checkpoint keeps of a data set: features, and mean and std (one number each, or one for each feature), and the
- * names of the classes. */
+ * names of features and classes. */
 #include <math.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "core/status.h"
 #include "core/tensor.h"
 #include "engine/dataset.h"
+#include "engine/safetensors.h"
 
 static tread_status add_numbers(tread_state *state, const char *name, const double *values, int64_t n) {
     tread_tensor *tensor = tread_tensor_create(TREAD_FLOAT64, 1, &n);
@@ -19,6 +20,25 @@ static tread_status add_numbers(tread_state *state, const char *name, const doub
     return status;
 }
 
+/* A header in another encoding cannot stand in a checkpoint, and is no reason to have none. */
+static bool are_utf8(const tread_names *names) {
+    for (int64_t i = 0; i < names->count; i++)
+        if (!tread_is_utf8(names->items[i]))
+            return false;
+    return true;
+}
+
+static tread_status add_names(tread_state *state, const char *part, const tread_names *names) {
+    if (names->count == 0)
+        return TREAD_OK;
+    tread_state *list = tread_state_add_list(state, part);
+    if (list == NULL)
+        return TREAD_ERROR_MEMORY;
+    for (int64_t i = 0; i < names->count; i++)
+        TREAD_TRY(tread_state_add_string(list, NULL, names->items[i]));
+    return TREAD_OK;
+}
+
 static tread_status add_all(const tread_dataset *dataset, tread_state *state) {
     TREAD_TRY(tread_state_add_integer(state, "features", dataset->features));
     if (dataset->standard.mean != NULL) {
@@ -28,14 +48,11 @@ static tread_status add_all(const tread_dataset *dataset, tread_state *state) {
         TREAD_TRY(tread_state_add_real(state, "mean", dataset->mean));
         TREAD_TRY(tread_state_add_real(state, "std", dataset->std));
     }
-    if (tread_dataset_class_name(dataset, 0) == NULL)
+    if (dataset->schema == NULL)
         return TREAD_OK;
-    tread_state *names = tread_state_add_list(state, "classes");
-    if (names == NULL)
-        return TREAD_ERROR_MEMORY;
-    for (int64_t i = 0; i < dataset->schema->classes.count; i++)
-        TREAD_TRY(tread_state_add_string(names, NULL, tread_dataset_class_name(dataset, i)));
-    return TREAD_OK;
+    if (are_utf8(&dataset->schema->features))
+        TREAD_TRY(add_names(state, "names", &dataset->schema->features));
+    return add_names(state, "classes", &dataset->schema->classes);
 }
 
 tread_state *tread_dataset_state_dict(const tread_dataset *dataset) {
@@ -49,22 +66,25 @@ tread_state *tread_dataset_state_dict(const tread_dataset *dataset) {
     return state;
 }
 
-static tread_status check_classes(const tread_dataset *dataset, const tread_state *names) {
-    if (names == NULL || tread_dataset_class_name(dataset, 0) == NULL)
+/* Where both know names, they are the same in the same order: columns that changed places would go unseen else. one,
+ * several: what they are names of. */
+static tread_status check_names(const tread_names *own, const tread_state *stored, const char *one,
+                                const char *several) {
+    if (stored == NULL || own->count == 0)
         return TREAD_OK;
-    if (tread_state_kind_of(names) != TREAD_STATE_LIST)
-        return tread_fail(TREAD_ERROR_FORMAT, "data set state: classes is a %s, expected a list",
-                          tread_state_kind_name(tread_state_kind_of(names)));
-    int64_t stored = (int64_t)tread_state_count(names), own = dataset->schema->classes.count;
-    if (stored != own)
-        return tread_fail(TREAD_ERROR_ARGUMENT, "data set state: %lld classes, and the data set has %lld",
-                          (long long)stored, (long long)own);
-    for (int64_t i = 0; i < own; i++) {
+    if (tread_state_kind_of(stored) != TREAD_STATE_LIST)
+        return tread_fail(TREAD_ERROR_FORMAT, "data set state: %s is a %s, expected a list", tread_state_name(stored),
+                          tread_state_kind_name(tread_state_kind_of(stored)));
+    int64_t n = (int64_t)tread_state_count(stored);
+    if (n != own->count)
+        return tread_fail(TREAD_ERROR_ARGUMENT, "data set state: %lld %s, and the data set has %lld", (long long)n,
+                          several, (long long)own->count);
+    for (int64_t i = 0; i < n; i++) {
         const char *name;
-        TREAD_TRY(tread_state_as_string(tread_state_at(names, (size_t)i), &name));
-        if (strcmp(name, tread_dataset_class_name(dataset, i)) != 0)
-            return tread_fail(TREAD_ERROR_ARGUMENT, "data set state: class %lld is %s, and the data set's is %s",
-                              (long long)i, name, tread_dataset_class_name(dataset, i));
+        TREAD_TRY(tread_state_as_string(tread_state_at(stored, (size_t)i), &name));
+        if (strcmp(name, own->items[i]) != 0)
+            return tread_fail(TREAD_ERROR_ARGUMENT, "data set state: %s %lld is %s, and the data set's is %s", one,
+                              (long long)i, name, own->items[i]);
     }
     return TREAD_OK;
 }
@@ -120,7 +140,10 @@ tread_status tread_dataset_load_state_dict(tread_dataset *dataset, const tread_s
     if (features != dataset->features)
         return tread_fail(TREAD_ERROR_SHAPE, "data set state: %lld features, and the data set has %lld",
                           (long long)features, (long long)dataset->features);
-    TREAD_TRY(check_classes(dataset, tread_state_find(state, "classes")));
+    if (dataset->schema != NULL) {
+        TREAD_TRY(check_names(&dataset->schema->features, tread_state_find(state, "names"), "feature", "features"));
+        TREAD_TRY(check_names(&dataset->schema->classes, tread_state_find(state, "classes"), "class", "classes"));
+    }
     const tread_state *mean = tread_state_find(state, "mean");
     return mean != NULL && tread_state_kind_of(mean) == TREAD_STATE_TENSOR ? load_features(dataset, state)
                                                                            : load_scalars(dataset, state);

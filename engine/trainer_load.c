@@ -95,6 +95,18 @@ static const tread_tensor *read_table(loading *l, const tread_state *tree, const
     return NULL;
 }
 
+/* Counts are doubles in the table: what is none could not be made an integer again. */
+static void check_counts(loading *l) {
+    const double *row = l->history != NULL ? l->history->data : NULL;
+    for (int64_t i = 0; row != NULL && i < l->n_history; i++, row += TREAD_HISTORY_COLUMNS)
+        for (int k = 0; k < TREAD_HISTORY_COUNTS; k++)
+            if (!(row[k] >= 0 && row[k] <= 0x1p53 && row[k] == floor(row[k]))) {
+                tread_report_part(&l->report, "the history's row %lld has %g in column %d, which is no count",
+                                  (long long)i, row[k], k);
+                return;
+            }
+}
+
 static void read_place(loading *l) {
     const tread_state *tree = tread_state_find(l->root, "trainer");
     read_fields(l, "trainer", tread_progress_fields, tread_n_progress_fields);
@@ -106,6 +118,7 @@ static void read_place(loading *l) {
         tread_report_part(&l->report, "trainer: n_history does not go with %lld epochs", (long long)l->progress.epoch);
     l->history = read_table(l, l->root, "history", TREAD_HISTORY_COLUMNS);
     l->times = read_table(l, tread_state_find(l->root, "time"), "history", TREAD_HISTORY_TIMES);
+    check_counts(l);
     if (l->trainer->options.train != NULL && l->progress.step_in_epoch > tread_trainer_steps_per_epoch(l->trainer))
         tread_report_part(&l->report, "trainer: step_in_epoch is %lld, and an epoch has %lld",
                           (long long)l->progress.step_in_epoch, (long long)tread_trainer_steps_per_epoch(l->trainer));

@@ -73,17 +73,17 @@ tread_status tread_trainer_save_last(tread_trainer *trainer) {
 
 tread_status tread_trainer_resume(tread_trainer *trainer, int64_t *ret_step) {
     tread_state *state;
+    int64_t step;
     TREAD_REFUSE_NULL("trainer resume", trainer);
+    TREAD_REFUSE_NULL("trainer resume", ret_step);
     if (trainer->options.checkpoints == NULL)
         return tread_fail(TREAD_ERROR_STATE, "trainer: it has no series of checkpoints");
-    TREAD_TRY(tread_checkpoint_series_latest(trainer->options.checkpoints, &state, ret_step));
-    if (state == NULL) {
-        *ret_step = -1;
-        return TREAD_OK;
-    }
-    tread_status status = tread_trainer_load_state(trainer, state);
-    tread_state_destroy(state);
-    if (status == TREAD_OK)
+    TREAD_TRY(tread_checkpoint_series_latest(trainer->options.checkpoints, &state, &step));
+    tread_status status = state != NULL ? tread_trainer_load_state(trainer, state) : TREAD_OK;
+    if (status == TREAD_OK && state != NULL)
         note_saved(trainer);
+    if (status == TREAD_OK)
+        *ret_step = state != NULL ? step : -1;
+    tread_state_destroy(state);
     return status;
 }

@@ -21,6 +21,7 @@ extern const size_t tread_n_time_fields;
 
 /* A row of "history", and one of "time"'s. */
 #define TREAD_HISTORY_COLUMNS 7
+#define TREAD_HISTORY_COUNTS 3 /* the first ones: epoch, steps, closure calls */
 #define TREAD_HISTORY_TIMES 2
 
 /* The parts of a trainer that tread_run_state knows; lists in it are the trainer's. rng: the tape's stream. */

@@ -152,11 +152,11 @@ TREAD_API tread_status tread_dataset_normalize_like(tread_dataset *dataset, cons
 TREAD_API const double *tread_dataset_feature_means(const tread_dataset *dataset);
 TREAD_API const double *tread_dataset_feature_stds(const tread_dataset *dataset);
 
-/* What a checkpoint keeps of a data set: how its inputs are normalised, and its classes' names. */
+/* What a checkpoint keeps of a data set: how its inputs are normalised, and the names of its features and classes. */
 TREAD_API tread_state *tread_dataset_state_dict(const tread_dataset *dataset); /* NULL: TREAD_ERROR_MEMORY */
 /* Sets the normalisation. TREAD_ERROR_FORMAT (parts missing or not finite, std not above 0), TREAD_ERROR_SHAPE
- * (features that differ), TREAD_ERROR_ARGUMENT (both know the classes' names, and they differ), TREAD_ERROR_MEMORY;
- * nothing has changed then. */
+ * (features that differ), TREAD_ERROR_ARGUMENT (both know names of features or classes, and they differ),
+ * TREAD_ERROR_MEMORY; nothing has changed then. */
 TREAD_API tread_status tread_dataset_load_state_dict(tread_dataset *dataset, const tread_state *state);
 
 /* --- Batches --- */

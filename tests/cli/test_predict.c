@@ -92,6 +92,41 @@ START_TEST(a_checkpoint_knows_all_that_is_needed) {
 END_TEST
 
 /* The weights for use: what train writes is what predict finds in the checkpoint. */
+/* Nobody needs what training left out: it may be there, in part or as a whole, or be missing. */
+START_TEST(what_training_left_out_may_be_missing) {
+    static const char *const files[] = {"id.csv", "all.csv", "inputs.csv", "id_inputs.csv"};
+    setup();
+    ck_assert_int_eq(command_shell("sed 's/^/\"row, one\",/; 1s/.*/id,a,colour,b/' all.csv > id.csv; "
+                                   "sed 's/^/\"row, one\",/; 1s/.*/id,a,b/' inputs.csv > id_inputs.csv"),
+                     0);
+    command_must_succeed("train --data id.csv --drop id --target colour --hidden 8 --epochs 1 --checkpoint ck");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "predict --weights ck/best.safetensors --data %s --out %zu.npy", files[i], i);
+        command_must_succeed(line);
+        snprintf(line, sizeof line, "cmp 0.npy %zu.npy", i);
+        ck_assert_int_eq(command_shell(line), 0);
+    }
+    ck_assert_int_eq(command_run("predict --weights ck/best.safetensors --data inputs.csv --drop id"), 1);
+    command_must_contain(command_error, "no column \"", "what was asked for must be there");
+    tear_down();
+}
+END_TEST
+
+/* The network would take one for the other, and say something all the same. */
+START_TEST(columns_that_changed_places_are_refused) {
+    setup();
+    command_must_succeed(TRAIN "--checkpoint ck --scheduler none");
+    ck_assert_int_eq(command_shell("awk -F, '{print $2\",\"$1}' inputs.csv > turned.csv"), 0);
+    ck_assert_int_eq(command_run("predict --weights ck/best.safetensors --data turned.csv --out p.csv"), 1);
+    command_must_contain(command_error, "feature 0 is a, and the data set's is b", "predict");
+    ck_assert_int_eq(command_shell("sed -i 's/^a,colour,b/b,colour,a/' all.csv"), 0);
+    ck_assert_int_eq(command_run(TRAIN "--checkpoint ck --scheduler none --resume"), 1);
+    command_must_contain(command_error, "data.set.names.0: 'a', not 'b'", "resume");
+    tear_down();
+}
+END_TEST
+
 START_TEST(averaged_and_best_weights_are_found) {
     static const struct {
         const char *options, *which;
@@ -171,9 +206,14 @@ START_TEST(what_does_not_fit_is_refused) {
         ck_assert_int_eq(command_run(line), wrong[i].code);
         command_must_contain(command_error, wrong[i].part, wrong[i].arguments);
     }
+    ck_assert_int_eq(command_shell("for i in $(seq 50); do tail -n +2 inputs.csv; done > long.csv"),
+                     0); /* over a buffer */
+    ck_assert_int_eq(command_run("predict --weights w --data long.csv > /dev/full"), 1);
+    command_must_contain(command_error, "standard output cannot be written: No space left", "a full device");
     tear_down();
 }
 END_TEST
 
-TEST_MAIN("predict", a_checkpoint_knows_all_that_is_needed, averaged_and_best_weights_are_found, eval_takes_checkpoints,
+TEST_MAIN("predict", a_checkpoint_knows_all_that_is_needed, columns_that_changed_places_are_refused,
+          what_training_left_out_may_be_missing, averaged_and_best_weights_are_found, eval_takes_checkpoints,
           numbers_are_predicted_too, what_does_not_fit_is_refused)

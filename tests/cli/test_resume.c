@@ -162,10 +162,25 @@ START_TEST(options_that_make_no_sense_are_refused) {
 }
 END_TEST
 
-/* The first Ctrl-C saves, and what goes on from there is the run that nobody interrupted. */
-START_TEST(a_signal_saves_and_the_run_goes_on) {
+/* Each with its reason, also where no good one is left to go on from. */
+START_TEST(every_damaged_checkpoint_is_named) {
     setup();
-    char data[512], folder[512], line[512];
+    command_must_succeed(RUN "--checkpoint ck");
+    ck_assert_int_eq(
+        command_shell("test $(ls ck/step-* | wc -l) = 3 && for f in ck/*.safetensors; do echo no > $f; done"), 0);
+    ck_assert_int_eq(command_run(RUN "--checkpoint ck --resume"), 1);
+    command_must_contain(command_error, "none of 4 checkpoints is good", "the end");
+    const char *at = command_error;
+    for (int i = 0; i < 4; i++)
+        ck_assert_msg(strncmp(at, "passed over: ck/", 16) == 0 && (at = strchr(at, '\n')) != NULL && *++at != '\0',
+                      "%s", command_error);
+    tear_down();
+}
+END_TEST
+
+/* A run without end, after a few epochs. */
+static pid_t start_endless(void) {
+    char data[512], folder[512];
     snprintf(data, sizeof data, "--data=%s", test_path("."));
     snprintf(folder, sizeof folder, "--checkpoint=%s", test_path("ck"));
     pid_t child = fork();
@@ -174,11 +189,19 @@ START_TEST(a_signal_saves_and_the_run_goes_on) {
         if (freopen(test_path("child.out"), "w", stdout) != NULL &&
             freopen(test_path("child.err"), "w", stderr) != NULL)
             execl(getenv("TREAD_COMMAND"), "tread", "train", data, folder, "--hidden=16", "--epochs=1000000",
-                  "--scheduler=none", "--checkpoint-every=1000s", (char *)NULL);
+                  "--scheduler=none", "--checkpoint-every=1000s", "--threads=1", (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 1000 && command_shell("grep -q '^epoch 3' child.out") != 0; i++)
         usleep(10000);
+    return child;
+}
+
+/* The first Ctrl-C saves, and what goes on from there is the run that nobody interrupted. */
+START_TEST(a_signal_saves_and_the_run_goes_on) {
+    setup();
+    char line[512];
+    pid_t child = start_endless();
     int status;
     kill(child, SIGINT);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -199,6 +222,24 @@ START_TEST(a_signal_saves_and_the_run_goes_on) {
              test_path("."), "res", step + 4);
     command_must_succeed(line);
     must_be_same("ref", "res");
+    tear_down();
+}
+END_TEST
+
+/* The second one ends it, whichever of the two it is: here it waits behind the first, before the step's end. */
+START_TEST(a_second_signal_ends_at_once) {
+    setup();
+    int status;
+    pid_t child = start_endless();
+    kill(child, SIGSTOP);
+    ck_assert_int_eq(waitpid(child, &status, WUNTRACED), child);
+    kill(child, SIGINT);
+    kill(child, SIGTERM);
+    kill(child, SIGCONT);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM, "status %#x", (unsigned)status);
+    ck_assert_int_eq(command_shell("grep -q '^stopping after this step' child.err"), 0);
+    ck_assert_int_ne(command_shell("grep -q '^saved' child.out"), 0);
     tear_down();
 }
 END_TEST
@@ -238,4 +279,5 @@ END_TEST
 
 TEST_MAIN("resume", an_interrupted_run_goes_on_to_the_same_weights_and_log, other_options_are_refused_and_listed,
           a_run_may_be_made_longer, runs_end_early_with_the_best_weights, options_that_make_no_sense_are_refused,
-          a_signal_saves_and_the_run_goes_on, killed_again_and_again_it_ends_with_the_same_weights_and_log)
+          every_damaged_checkpoint_is_named, a_signal_saves_and_the_run_goes_on, a_second_signal_ends_at_once,
+          killed_again_and_again_it_ends_with_the_same_weights_and_log)

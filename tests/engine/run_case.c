@@ -26,12 +26,14 @@ run_case run_case_at(size_t i) {
                   .clip_norm = i % 4 == 1 ? 0.5 : INFINITY,
                   .accumulate = 1 + (int64_t)(i % 3),
                   .evaluate_every_steps = i % 2 == 0 ? 0 : 2,
-                  .restore_best = i % 5 == 0};
+                  .restore_best = i % 5 == 0,
+                  .prefetch = i % 4 == 2};
     const bool averages = strncmp(c.optimizer, "schedule_free", 13) == 0, solves = strcmp(c.optimizer, "lbfgs") == 0;
     const bool on_metric = c.scheduler != NULL && strncmp(c.scheduler, "reduce", 6) == 0;
     const bool changes_momentum = c.scheduler != NULL && strncmp(c.scheduler, "one_cycle", 9) == 0;
     c.ema_decay = i % 3 == 1 && !averages ? 0.9 : 0;
-    c.every = on_metric ? (i % 2 == 0 ? TREAD_EVERY_EPOCH : TREAD_EVERY_EVALUATION) : TREAD_EVERY_STEP;
+    const bool by_epochs = on_metric ? i % 2 == 0 : c.scheduler != NULL && strncmp(c.scheduler, "step_lr", 7) == 0;
+    c.every = by_epochs ? TREAD_EVERY_EPOCH : on_metric ? TREAD_EVERY_EVALUATION : TREAD_EVERY_STEP;
     if (solves)
         c.clip_norm = INFINITY;
     if (changes_momentum && (solves || strncmp(c.optimizer, "ada", 3) == 0))
@@ -56,6 +58,13 @@ void run_open(run *r, const run_case *c, int threads, void (*change)(void *data,
         ck_assert_msg(r->scheduler != NULL, "%s with %s: %s", c->scheduler, c->optimizer, tread_last_error());
     }
     tread_trainer_options o = world_options(&r->w, RUN_EPOCHS);
+    if (c->prefetch) {
+        tread_batches_options bo = tread_batches_defaults();
+        bo.batch_size = tread_batches_batch_size(r->w.train);
+        bo.prefetch = true;
+        o.train = r->ahead = tread_batches_create(r->context, r->w.train_set, &bo);
+        ck_assert_msg(r->ahead != NULL, "%s", tread_last_error());
+    }
     o.scheduler = r->scheduler;
     o.schedule_every = c->every;
     o.accumulate = c->accumulate;
@@ -72,6 +81,7 @@ void run_open(run *r, const run_case *c, int threads, void (*change)(void *data,
 void run_close(run *r) {
     tread_trainer_destroy(r->trainer);
     tread_lr_scheduler_destroy(r->scheduler);
+    tread_batches_destroy(r->ahead);
     world_destroy(&r->w);
     tread_context_destroy(r->context);
 }

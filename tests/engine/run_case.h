@@ -1,5 +1,5 @@
 /* Layer: tests. Small runs of every kind, whose whole state can be hashed: all optimizers, schedulers of several kinds,
- * accumulation, averages, clipping, dropout. */
+ * accumulation, averages, clipping, dropout, batches made ahead. */
 #ifndef TREAD_TESTS_ENGINE_RUN_CASE_H
 #define TREAD_TESTS_ENGINE_RUN_CASE_H
 
@@ -13,7 +13,7 @@ typedef struct run_case {
     tread_schedule_every every;
     double dropout, ema_decay, clip_norm;
     int64_t accumulate, evaluate_every_steps;
-    bool restore_best;
+    bool restore_best, prefetch;
 } run_case;
 
 /* As many as cover every registered optimizer twice. */
@@ -23,6 +23,7 @@ run_case run_case_at(size_t i);
 typedef struct run {
     world w;
     tread_context *context;
+    tread_batches *ahead; /* NULL: the world's own */
     tread_lr_scheduler *scheduler;
     tread_trainer *trainer;
 } run;

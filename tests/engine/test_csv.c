@@ -531,6 +531,31 @@ START_TEST(every_allocation_failing) {
 }
 END_TEST
 
+/* Columns that changed places are another set, whatever the numbers. */
+START_TEST(features_in_a_state) {
+    test_folder_create();
+    tread_dataset *first = must_load("a,b,y\n1,2,cat\n2,3,dog\n", NULL), *bare = must_load("1,2,cat\n2,3,dog\n", NULL);
+    tread_dataset *turned = must_load("b,a,y\n1,2,cat\n2,3,dog\n", NULL),
+                  *latin = must_load("\xe4,b,y\n1,2,cat\n", NULL);
+    ck_assert_ok(tread_dataset_standardize(NULL, first));
+    tread_state *state = tread_dataset_state_dict(first), *nameless = tread_dataset_state_dict(latin);
+    ck_assert_uint_eq(tread_state_count(tread_state_find(state, "names")), 2);
+    ck_assert_fails(tread_dataset_load_state_dict(turned, state), TREAD_ERROR_ARGUMENT,
+                    "feature 0 is a, and the data set's is b");
+    ck_assert_ptr_null(tread_dataset_feature_means(turned));
+    ck_assert_ok(tread_dataset_load_state_dict(first, state));
+    ck_assert_ok(tread_dataset_load_state_dict(bare, state)); /* without names, the order is all there is */
+    ck_assert_ptr_null(tread_state_find(nameless, "names"));  /* no UTF-8: it could not be saved */
+    tread_state_destroy(state);
+    tread_state_destroy(nameless);
+    tread_dataset_destroy(first);
+    tread_dataset_destroy(bare);
+    tread_dataset_destroy(turned);
+    tread_dataset_destroy(latin);
+    test_folder_remove();
+}
+END_TEST
+
 /* What a checkpoint keeps: the names, which must be those of the data that it is used with. */
 START_TEST(classes_in_a_state) {
     test_folder_create();
@@ -562,4 +587,4 @@ TEST_MAIN("csv", a_table_with_header_and_text_labels, all_notations_of_one_table
           what_is_wrong_is_said_with_its_place, header_or_not, columns_by_name_and_number, classes,
           a_second_file_like_the_first, missing_values_and_those_not_finite, options_out_of_range,
           long_fields_and_many_bytes, a_first_record_without_end, every_truncation_loads_or_says_why,
-          every_allocation_failing, classes_in_a_state)
+          every_allocation_failing, classes_in_a_state, features_in_a_state)

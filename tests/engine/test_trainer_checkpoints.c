@@ -182,6 +182,14 @@ START_TEST(the_newest_good_one_is_gone_on_from) {
     ck_assert_uint_eq(run_hash(&r), expected);
     ck_assert_int_eq(s.begun[0], 15);
     close_all(&r, &s);
+    const run_case other = {.optimizer = "adamw", .clip_norm = INFINITY, .accumulate = 1};
+    s = (saves){.every_steps = 3};
+    run_open(&r, &other, 1, change, &s);
+    step = 7;
+    ck_assert_int_eq(tread_trainer_resume(r.trainer, &step), TREAD_ERROR_FORMAT);
+    ck_assert_int_eq(step, 7);
+    ck_assert_fails(tread_trainer_resume(r.trainer, NULL), TREAD_ERROR_ARGUMENT, "NULL");
+    close_all(&r, &s);
     test_folder_remove();
 }
 END_TEST
@@ -302,6 +310,15 @@ START_TEST(damaged_states_are_refused) {
         tread_state *changed = with_number(state, numbers[i].name, numbers[i].value);
         must_refuse(changed, numbers[i].part);
         tread_state_destroy(changed);
+    }
+    const tread_tensor *history;
+    const double wrong[] = {NAN, INFINITY, -1, 0.5, 1e300};
+    ck_assert_ok(tread_state_get_tensor(state, "history", &history));
+    for (int i = 0; i < 15; i++) { /* in each of epoch, steps and closure calls */
+        double *at = (double *)history->data + 7 + i % 3, before = *at;
+        *at = wrong[i / 3];
+        must_refuse(state, "the history's row 1 has ");
+        *at = before;
     }
     tread_state_destroy(state);
 }
