@@ -20,7 +20,7 @@
 #include <tread/trainer.h>
 #include <unistd.h>
 
-#include "engine/trainer.h"
+#include "engine/train/trainer.h"
 
 #define MAX_SAVES 101
 

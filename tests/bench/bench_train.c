@@ -17,7 +17,7 @@
 
 #include "core/dnn.h"
 #include "core/memory.h"
-#include "engine/trainer.h"
+#include "engine/train/trainer.h"
 
 #define MAX_LAYERS 4
 #define MAX_REPEATS 101

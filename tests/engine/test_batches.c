@@ -4,7 +4,7 @@
 
 #include "core/isa.h"
 #include "core/memory.h"
-#include "engine/batches.h"
+#include "engine/data/batches.h"
 #include "tests/test.h"
 
 /* A data set of bytes (n, 3, 7) with labels i mod 10, over static arrays. */

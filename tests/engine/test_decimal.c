@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/decimal.h"
+#include "engine/data/decimal.h"
 #include "tests/test.h"
 
 /* Against strtod, which rounds correctly; bits compared. */

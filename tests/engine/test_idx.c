@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "engine/idx.h"
+#include "engine/data/idx.h"
 #include "tests/engine/files.h"
 #include "tests/test.h"
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
-#include "engine/batches.h"
+#include "engine/data/batches.h"
 #include "tests/test.h"
 
 enum { n = 1003, features = 21 };

@@ -5,7 +5,7 @@
 
 #include "core/isa.h"
 #include "core/memory.h"
-#include "engine/dataset.h"
+#include "engine/data/dataset.h"
 #include "tests/test.h"
 
 enum { n = 3000, features = 37 };

@@ -4,7 +4,7 @@
 
 #include "core/memory.h"
 #include "core/tensor.h"
-#include "engine/trainer.h"
+#include "engine/train/trainer.h"
 #include "tests/engine/world.h"
 #include "tests/test.h"
 

@@ -5,7 +5,7 @@
 
 #include "core/memory.h"
 #include "core/tensor.h"
-#include "engine/snapshot.h"
+#include "engine/checkpoint/snapshot.h"
 #include "tests/engine/files.h"
 #include "tests/engine/run_case.h"
 #include "tests/engine/series_world.h"

@@ -22,8 +22,8 @@ files="$files|fallocate|posix_fallocate|fsync|fdatasync|close|fclose|flock|lockf
 files="$files|link|symlink|rename|renameat|unlink|remove|mkdir|rmdir|chmod|fchmod|mkstemp|opendir|readdir|closedir|scandir"
 inside | grep -E '^engine/' | grep -v '^engine/file_system\.c:' |
     search "(^|[^A-Za-z0-9_.>])($files) *\(" 'a file call of the engine not through engine/file_system.h'
-inside | grep -vE '^engine/(prefetch|series_thread)\.c:' |
-    search "${start}(pthread|thrd)_create *\(" 'a thread outside core/parallel.c, engine/prefetch.c and engine/series_thread.c'
+inside | grep -vE '^engine/(data/prefetch|checkpoint/series_thread)\.c:' |
+    search "${start}(pthread|thrd)_create *\(" 'a thread outside core/parallel.c, engine/data/prefetch.c and engine/checkpoint/series_thread.c'
 inside | search "$start(printf|vprintf|puts|putchar|perror|exit|_exit|_Exit|quick_exit|abort|raise|signal|sigaction) *\(" \
     'the library neither prints, nor ends the process, nor takes signals'
 inside | search "${start}stdout([^A-Za-z0-9_]|\$)" 'the library does not write to standard output'
