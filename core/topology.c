@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/parallel.h"
 
@@ -75,7 +76,10 @@ static size_t cache_size(hwloc_topology_t topology, hwloc_obj_type_t type) {
 
 static void load_hardware(void) {
     hwloc_topology_t topology;
-    if (hwloc_topology_init(&topology) != 0)
+    long cpus_online = sysconf(_SC_NPROCESSORS_ONLN);
+    hardware.cores = hardware.cpus = cpus_online > 0 ? (int)cpus_online : 0;
+    /* Where sysfs is missing, as in a chroot, hwloc would print so, and find no more than this. */
+    if (access("/sys/devices/system/cpu", F_OK) != 0 || hwloc_topology_init(&topology) != 0)
         return;
     hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_NONE);
     hwloc_topology_set_type_filter(topology, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
