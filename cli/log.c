@@ -4,10 +4,17 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static tread_status fail(const cli_log *log, const char *step) {
     return tread_fail(TREAD_ERROR_IO, "%s: %s: %s", log->path, step, strerror(errno));
+}
+
+/* A pipe or a terminal has nothing to go on with, and to open one end of a pipe both ways would wait for itself. */
+static bool is_regular(const char *path) {
+    struct stat file;
+    return stat(path, &file) == 0 && S_ISREG(file.st_mode);
 }
 
 tread_status cli_log_open(cli_log *log, const char *path) {
@@ -47,9 +54,9 @@ static tread_status find_end(cli_log *log, int64_t epochs, int64_t evaluated_ste
 tread_status cli_log_reopen(cli_log *log, const char *path, int64_t epochs, int64_t evaluated_step) {
     long end;
     log->path = path;
-    log->file = fopen(path, "r+e");
-    if (log->file == NULL && errno == ENOENT)
+    if (!is_regular(path))
         return cli_log_open(log, path);
+    log->file = fopen(path, "r+e");
     if (log->file == NULL)
         return fail(log, "the log cannot be opened");
     tread_status status = find_end(log, epochs, evaluated_step, &end);

@@ -83,6 +83,25 @@ START_TEST(an_interrupted_run_goes_on_to_the_same_weights_and_log) {
 }
 END_TEST
 
+/* A pipe has nothing to go on with: it gets the lines that are new. */
+START_TEST(a_log_in_a_pipe_is_no_hindrance) {
+    static const char *const pipes[] = {
+        "{ timeout 60 \"$tread\" %s --log /dev/stdout; echo $? > code; } | cat > got; exit $(cat code)",
+        "mkfifo pipe; cat pipe > got & timeout 60 \"$tread\" %s --log pipe; code=$?; wait; rm pipe; exit $code"};
+    setup();
+    command_must_succeed(RUN "--checkpoint ck --max-steps 12");
+    for (int k = 0; k < 2; k++) {
+        char line[1024];
+        snprintf(line, sizeof line, pipes[k],
+                 k == 0 ? RUN "--checkpoint ck --max-steps 22 --resume" : RUN "--checkpoint ck --resume");
+        ck_assert_msg(command_shell(line) == 0, "%d: %s", k, command_error);
+        snprintf(line, sizeof line, "grep -q '{\"event\":\"epoch\",\"epoch\":%d,' got", 2 + k);
+        ck_assert_msg(command_shell(line) == 0, "%d", k);
+    }
+    tear_down();
+}
+END_TEST
+
 START_TEST(other_options_are_refused_and_listed) {
     setup();
     command_must_succeed(RUN "--checkpoint ck --max-steps 5");
@@ -277,7 +296,7 @@ START_TEST(killed_again_and_again_it_ends_with_the_same_weights_and_log) {
 }
 END_TEST
 
-TEST_MAIN("resume", an_interrupted_run_goes_on_to_the_same_weights_and_log, other_options_are_refused_and_listed,
-          a_run_may_be_made_longer, runs_end_early_with_the_best_weights, options_that_make_no_sense_are_refused,
-          every_damaged_checkpoint_is_named, a_signal_saves_and_the_run_goes_on, a_second_signal_ends_at_once,
-          killed_again_and_again_it_ends_with_the_same_weights_and_log)
+TEST_MAIN("resume", an_interrupted_run_goes_on_to_the_same_weights_and_log, a_log_in_a_pipe_is_no_hindrance,
+          other_options_are_refused_and_listed, a_run_may_be_made_longer, runs_end_early_with_the_best_weights,
+          options_that_make_no_sense_are_refused, every_damaged_checkpoint_is_named, a_signal_saves_and_the_run_goes_on,
+          a_second_signal_ends_at_once, killed_again_and_again_it_ends_with_the_same_weights_and_log)
