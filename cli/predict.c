@@ -1,5 +1,4 @@
 /* tread predict: what a trained network says of samples. */
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include "cli/data.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "cli/replace.h"
 #include "cli/setup.h"
 #include "cli/trained.h"
 
@@ -275,17 +275,10 @@ static bool write_npy(const prediction *p) {
 }
 
 static bool write_csv(const prediction *p) {
-    const char *path = p->options->out;
-    FILE *file = fopen(path, "we");
-    bool good = file != NULL;
-    if (good) {
-        print_csv(file, p);
-        good = !ferror(file);
-        good = fclose(file) == 0 && good;
-    }
-    if (!good)
-        tread_fail(TREAD_ERROR_IO, "--out: %s cannot be written: %s", path, strerror(errno));
-    return good;
+    cli_replacement out;
+    CLI_TRY(cli_replacement_open(&out, "out", p->options->out) == TREAD_OK);
+    print_csv(out.file, p);
+    return cli_replacement_close(&out) == TREAD_OK;
 }
 
 static bool run(prediction *p, const cli_command *command) {
