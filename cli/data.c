@@ -1,5 +1,6 @@
 #include "cli/data.h"
 
+#include <ctype.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -37,10 +38,21 @@ static data_kind kind_of(const char *data) {
     return there ? DATA_UNKNOWN : DATA_FOLDER;
 }
 
+bool cli_delimiter_check(const cli_command *command, const char *text) {
+    const char c = cli_delimiter(text);
+    const bool named = text[0] != c;
+    if ((named || strlen(text) == 1) && isascii(c) && !isalnum(c) && strchr("\r\n\"+-._?", c) == NULL)
+        return true;
+    return cli_misuse(command, "--delimiter: %s is not a character such as ',', ';' or '|', or tab", text), false;
+}
+
+char cli_delimiter(const char *text) { return strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0 ? '\t' : text[0]; }
+
 bool cli_data_check(const cli_command *command, const cli_data_options *o) {
     data_kind kind = kind_of(o->data);
     const char *only = o->target != NULL       ? "target"
                        : o->drop != NULL       ? "drop"
+                       : o->delimiter != NULL  ? "delimiter"
                        : o->task != -1         ? "task"
                        : o->test != NULL       ? "test"
                        : o->validation != -1.0 ? "validation"
@@ -54,6 +66,10 @@ bool cli_data_check(const cli_command *command, const cli_data_options *o) {
                false;
     if (o->drop != NULL && kind != DATA_CSV && kind != DATA_TSV)
         return cli_misuse(command, "--drop names columns, which %s does not have", o->data), false;
+    if (o->delimiter != NULL && kind != DATA_CSV && kind != DATA_TSV)
+        return cli_misuse(command, "--delimiter stands between fields, which %s does not have", o->data), false;
+    if (o->delimiter != NULL && !cli_delimiter_check(command, o->delimiter))
+        return false;
     if (kind == DATA_NPY && o->target == NULL)
         return cli_misuse(command, "--target must name the NPY file of labels or targets that belongs to %s", o->data),
                false;
@@ -74,7 +90,7 @@ static tread_task task_of(const cli_data_options *o) {
 
 static tread_dataset *load_csv(const cli_data_options *o, const char *path, const tread_dataset *like) {
     tread_csv_options csv = tread_csv_defaults();
-    csv.delimiter = kind_of(path) == DATA_TSV ? '\t' : ',';
+    csv.delimiter = o->delimiter != NULL ? cli_delimiter(o->delimiter) : kind_of(path) == DATA_TSV ? '\t' : ',';
     csv.target = like == NULL ? o->target : NULL;
     csv.drop = like == NULL ? o->drop : NULL;
     csv.task = task_of(o);

@@ -10,7 +10,8 @@
 typedef struct cli_data_options {
     const char *data; /* NULL: MNIST, wherever it is */
     const char *target, *drop;
-    int task; /* 0 classification, 1 regression; -1: not given */
+    const char *delimiter; /* see cli_delimiter_check; NULL: by the file's name */
+    int task;              /* 0 classification, 1 regression; -1: not given */
     const char *test;
     double validation; /* -1: not given */
     bool standardize;
@@ -38,6 +39,11 @@ typedef struct cli_data_options {
          .doc = "CSV: columns that are left out",                                                                      \
          .kind = CLI_TEXT,                                                                                             \
          .offset = offsetof(type, member.drop)},                                                                       \
+        {.name = "delimiter",                                                                                          \
+         .value = "CHAR",                                                                                              \
+         .doc = "CSV: what stands between fields, such as ; or tab [by the name:\ntab for .tsv, else a comma]",        \
+         .kind = CLI_TEXT,                                                                                             \
+         .offset = offsetof(type, member.delimiter)},                                                                  \
         {.name = "task",                                                                                               \
          .value = "NAME",                                                                                              \
          .doc = "labels with cross-entropy, or numbers with the mean squared error\n"                                  \
@@ -71,6 +77,11 @@ typedef struct cli_data {
     tread_dataset *train;
     tread_dataset *test;
 } cli_data;
+
+/* Whether the text is one character that can stand between fields, or "tab" or "\t"; complains otherwise. */
+bool cli_delimiter_check(const cli_command *command, const char *text);
+/* The character of a text that was checked. */
+char cli_delimiter(const char *text);
 
 /* The combination must make sense; else the sentence on standard error, and false. */
 bool cli_data_check(const cli_command *command, const cli_data_options *options);

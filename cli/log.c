@@ -4,14 +4,41 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static tread_status fail(const cli_log *log, const char *step) {
     return tread_fail(TREAD_ERROR_IO, "%s: %s: %s", log->path, step, strerror(errno));
 }
 
+/* A pipe or a terminal has nothing to go on with, and to open one end of a pipe both ways would wait for itself. */
+static bool is_regular(const char *path, bool *ret_empty) {
+    struct stat file;
+    bool regular = stat(path, &file) == 0 && S_ISREG(file.st_mode);
+    *ret_empty = regular && file.st_size == 0;
+    return regular;
+}
+
+/* By its first line, of which a crash may have left a part alone. */
+static tread_status check_is_log(cli_log *log) {
+    static const char start[] = "{\"event\":\"";
+    char text[sizeof start] = "";
+    FILE *file = fopen(log->path, "re");
+    if (file == NULL)
+        return fail(log, "whether it is a log that may be replaced cannot be read");
+    bool good = fgets(text, sizeof text, file) != NULL && strcmp(text, start) == 0;
+    fclose(file);
+    return good ? TREAD_OK
+                : tread_fail(TREAD_ERROR_FORMAT, "%s: it is not the log of a run, and so not replaced by one",
+                             log->path);
+}
+
 tread_status cli_log_open(cli_log *log, const char *path) {
+    bool empty;
     log->path = path;
+    tread_status status = is_regular(path, &empty) && !empty ? check_is_log(log) : TREAD_OK;
+    if (status != TREAD_OK)
+        return status;
     log->file = fopen(path, "we");
     return log->file != NULL ? TREAD_OK : fail(log, "the log cannot be made");
 }
@@ -45,11 +72,12 @@ static tread_status find_end(cli_log *log, int64_t epochs, int64_t evaluated_ste
 }
 
 tread_status cli_log_reopen(cli_log *log, const char *path, int64_t epochs, int64_t evaluated_step) {
+    bool empty;
     long end;
     log->path = path;
-    log->file = fopen(path, "r+e");
-    if (log->file == NULL && errno == ENOENT)
+    if (!is_regular(path, &empty))
         return cli_log_open(log, path);
+    log->file = fopen(path, "r+e");
     if (log->file == NULL)
         return fail(log, "the log cannot be opened");
     tread_status status = find_end(log, epochs, evaluated_step, &end);

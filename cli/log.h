@@ -14,10 +14,12 @@ typedef struct cli_log {
     bool continued; /* it had lines of the run already */
 } cli_log;
 
-/* Makes the file, or empties it. TREAD_ERROR_IO. */
+/* Makes the file, or empties it where it is the log of an earlier run. TREAD_ERROR_IO, TREAD_ERROR_FORMAT: it is some
+ * other file. */
 tread_status cli_log_open(cli_log *log, const char *path);
 /* Opens the log of a run that goes on from a checkpoint, of which so many epochs were done, and the evaluation by steps
- * of evaluated_step: later lines are cut off, since they will be written again. One that is not there is made.
+ * of evaluated_step: later lines are cut off, since they will be written again. One that is not there is made;
+ * what is no regular file is opened as it is.
  * TREAD_ERROR_IO, TREAD_ERROR_FORMAT: it is no such log. */
 tread_status cli_log_reopen(cli_log *log, const char *path, int64_t epochs, int64_t evaluated_step);
 /* Writes one line and takes the object. A log that was not opened accepts everything. TREAD_ERROR_IO,

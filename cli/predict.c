@@ -1,5 +1,4 @@
 /* tread predict: what a trained network says of samples. */
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,13 +11,14 @@
 #include "cli/data.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
+#include "cli/replace.h"
 #include "cli/setup.h"
 #include "cli/trained.h"
 
 #define BATCH 1000
 
 typedef struct predict_options {
-    const char *weights, *data, *target, *drop, *out;
+    const char *weights, *data, *target, *drop, *delimiter, *out;
     int activation, task, set, what; /* activation, task: -1: not given */
     int64_t threads;
 } predict_options;
@@ -48,6 +48,11 @@ static const cli_option options_table[] = {
      .doc = "CSV: columns that are left out [the checkpoint's]",
      .kind = CLI_TEXT,
      .offset = offsetof(predict_options, drop)},
+    {.name = "delimiter",
+     .value = "CHAR",
+     .doc = "CSV: what stands between fields, such as ; or tab\n[tab for .tsv, else the checkpoint's, else a comma]",
+     .kind = CLI_TEXT,
+     .offset = offsetof(predict_options, delimiter)},
     {.name = "set",
      .value = "NAME",
      .initial = "test",
@@ -113,12 +118,21 @@ static bool is_table(const char *path) {
     return ends_in(path, ".csv") || ends_in(path, ".csv.gz") || ends_in(path, ".tsv") || ends_in(path, ".tsv.gz");
 }
 
-static tread_dataset *load_table(const predict_options *o, const char *drop) {
+static char delimiter(const prediction *p) {
+    const predict_options *o = p->options;
+    const char *trained = cli_trained_option(&p->trained, "delimiter");
+    return o->delimiter != NULL                                      ? cli_delimiter(o->delimiter)
+           : ends_in(o->data, ".tsv") || ends_in(o->data, ".tsv.gz") ? '\t'
+           : trained != NULL                                         ? cli_delimiter(trained)
+                                                                     : ',';
+}
+
+static tread_dataset *load_table(const prediction *p, const char *drop) {
     tread_csv_options csv = tread_csv_defaults();
-    csv.delimiter = ends_in(o->data, ".tsv") || ends_in(o->data, ".tsv.gz") ? '\t' : ',';
+    csv.delimiter = delimiter(p);
     csv.task = TREAD_TASK_NONE;
     csv.drop = drop;
-    return tread_csv_load(o->data, &csv);
+    return tread_csv_load(p->options->data, &csv);
 }
 
 /* A table with the inputs alone, or with what training left out, which nobody needs: text in it is no fault then. The
@@ -134,7 +148,7 @@ static tread_dataset *load_inputs(const prediction *p) {
     const size_t tries = o->target != NULL ? 1 : o->drop != NULL ? 2 : 4;
     tread_dataset *set = NULL;
     for (size_t i = 0; i < tries && (set == NULL || tread_dataset_features(set) != p->trained.n_inputs); i++) {
-        tread_dataset *next = load_table(o, left_out[i]);
+        tread_dataset *next = load_table(p, left_out[i]);
         if (next == NULL && sentence[0] == '\0')
             snprintf(sentence, sizeof sentence, "%s", tread_last_error());
         if (next == NULL)
@@ -275,17 +289,10 @@ static bool write_npy(const prediction *p) {
 }
 
 static bool write_csv(const prediction *p) {
-    const char *path = p->options->out;
-    FILE *file = fopen(path, "we");
-    bool good = file != NULL;
-    if (good) {
-        print_csv(file, p);
-        good = !ferror(file);
-        good = fclose(file) == 0 && good;
-    }
-    if (!good)
-        tread_fail(TREAD_ERROR_IO, "--out: %s cannot be written: %s", path, strerror(errno));
-    return good;
+    cli_replacement out;
+    CLI_TRY(cli_replacement_open(&out, "out", p->options->out) == TREAD_OK);
+    print_csv(out.file, p);
+    return cli_replacement_close(&out) == TREAD_OK;
 }
 
 static bool run(prediction *p, const cli_command *command) {
@@ -317,6 +324,10 @@ static int run_predict(const cli_command *command, int argc, char **argv) {
         return cli_misuse(command, "--weights FILE must be given");
     if (o.out != NULL && !ends_in(o.out, ".csv") && !ends_in(o.out, ".npy"))
         return cli_misuse(command, "--out: %s does not end in .csv or .npy", o.out);
+    if (o.delimiter != NULL && (o.data == NULL || !is_table(o.data)))
+        return cli_misuse(command, "--delimiter goes with a table as --data: .csv or .tsv");
+    if (o.delimiter != NULL && !cli_delimiter_check(command, o.delimiter))
+        return CLI_USAGE;
     prediction p = {.options = &o};
     code = run(&p, command) ? CLI_DONE : cli_fail(command, "%s", tread_last_error());
     free(p.outputs);

@@ -32,7 +32,8 @@ static tread_status add_real(tread_state *tree, const char *name, double value) 
 
 static bool add_data(tread_state *tree, const cli_data_options *o) {
     return add_text(tree, "data", o->data) == TREAD_OK && add_text(tree, "target", o->target) == TREAD_OK &&
-           add_text(tree, "drop", o->drop) == TREAD_OK && add_text(tree, "test", o->test) == TREAD_OK &&
+           add_text(tree, "drop", o->drop) == TREAD_OK && add_text(tree, "delimiter", o->delimiter) == TREAD_OK &&
+           add_text(tree, "test", o->test) == TREAD_OK &&
            (o->task < 0 || tread_state_add_string(tree, "task", cli_task_names[o->task]) == TREAD_OK) &&
            (o->validation < 0 || tread_state_add_real(tree, "validation", o->validation) == TREAD_OK) &&
            tread_state_add_integer(tree, "standardize", o->standardize) == TREAD_OK;

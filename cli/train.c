@@ -258,25 +258,47 @@ static bool print_result(const training *t) {
     return true;
 }
 
+/* What is saved is for use. */
+static bool write_weights(training *t) {
+    if (tread_trainer_held_weights(t->trainer) != TREAD_WEIGHTS_BEST)
+        CLI_TRY(tread_trainer_use_weights(t->trainer, TREAD_WEIGHTS_AVERAGED) == TREAD_OK);
+    return t->options->weights == NULL ||
+           tread_weights_save(tread_module_parameters(t->setup.model), t->options->weights) == TREAD_OK;
+}
+
+/* Says so, and ends the log with it. A checkpoint that cannot be written, which alone gives TREAD_ERROR_IO, leaves good
+ * weights behind, perhaps of days: they are written all the same, the best ones where the run was to end with those. */
+static bool fail(training *t, tread_status status) {
+    char error[3000], all[4096];
+    const bool rescue = status == TREAD_ERROR_IO && t->options->weights != NULL;
+    snprintf(error, sizeof error, "%s", tread_last_error());
+    snprintf(all, sizeof all, "%s", error);
+    if (rescue) {
+        const tread_train_result *result = tread_trainer_result(t->trainer);
+        const bool best = t->options->run.early_stop >= 0 && !isnan(result->best) &&
+                          tread_trainer_use_weights(t->trainer, TREAD_WEIGHTS_BEST) == TREAD_OK;
+        if (write_weights(t))
+            snprintf(all, sizeof all, "%s; the weights of step %" PRId64 " are in %s", error,
+                     best ? result->best_step : result->steps, t->options->weights);
+        else
+            snprintf(all, sizeof all, "%s; the weights could not be written either: %s", error, tread_last_error());
+    }
+    log_end(t, all);
+    tread_fail(status, "%s", all);
+    return false;
+}
+
 static bool run(training *t) {
     CLI_TRY(prepare(t));
     CLI_TRY(announce(t));
     cli_interrupt_stops(t->trainer);
     tread_status status = tread_trainer_run(t->trainer);
     cli_interrupt_ends();
-    if (status != TREAD_OK) {
-        char error[4096];
-        snprintf(error, sizeof error, "%s", tread_last_error());
-        log_end(t, error);
-        tread_fail(status, "%s", error);
-        return false;
-    }
+    if (status != TREAD_OK)
+        return fail(t, status);
     CLI_TRY(log_end(t, NULL));
     CLI_TRY(cli_log_close(&t->log) == TREAD_OK);
-    if (tread_trainer_held_weights(t->trainer) != TREAD_WEIGHTS_BEST) /* what is saved is for use */
-        CLI_TRY(tread_trainer_use_weights(t->trainer, TREAD_WEIGHTS_AVERAGED) == TREAD_OK);
-    if (t->options->weights != NULL)
-        CLI_TRY(tread_weights_save(tread_module_parameters(t->setup.model), t->options->weights) == TREAD_OK);
+    CLI_TRY(write_weights(t));
     CLI_TRY(print_result(t));
     if (t->checkpoints.series != NULL)
         printf("saved  %s at step %" PRId64 "\n", t->options->checkpoint.folder,

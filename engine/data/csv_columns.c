@@ -176,9 +176,13 @@ static tread_status check_unique(const chooser *c) {
 
 static tread_status choose_all(const chooser *c) {
     TREAD_TRY(c->options->like != NULL ? choose_like(c) : choose(c));
+    if (c->columns->features == 0 && c->columns->count == 1)
+        return tread_fail(
+            TREAD_ERROR_FORMAT, "%s: 1 column, and none is left for features; is the delimiter '%.*s' right?", c->name,
+            c->options->delimiter == '\t' ? 2 : 1, c->options->delimiter == '\t' ? "\\t" : &c->options->delimiter);
     if (c->columns->features == 0)
-        return tread_fail(TREAD_ERROR_FORMAT, "%s: %lld column%s, and none is left for features", c->name,
-                          (long long)c->columns->count, c->columns->count == 1 ? "" : "s");
+        return tread_fail(TREAD_ERROR_FORMAT, "%s: %lld columns, and none is left for features", c->name,
+                          (long long)c->columns->count);
     return check_unique(c);
 }
 

@@ -82,6 +82,61 @@ START_TEST(a_second_table_to_test_on) {
 }
 END_TEST
 
+/* A table is the same, whatever stands between its fields. */
+START_TEST(other_delimiters_are_taken) {
+    static const struct {
+        char delimiter;
+        const char *typed;
+    } others[] = {{';', "';'"}, {'|', "'|'"}, {'\t', "tab"}, {'\t', "'\\t'"}, {' ', "' '"}};
+    test_folder_create();
+    write_table("t.csv", 90, ',', kinds);
+    write_table("v.csv", 30, ',', kinds);
+#define OF_TABLE "--target kind --drop id,price"
+    command_must_succeed("train --data t.csv --test v.csv --epochs 2 --weights ref " OF_TABLE SMALL);
+    command_must_succeed("eval --data t.csv --set train --weights ref --hidden 16 " OF_TABLE);
+    const double loss = said("samples, loss ");
+    command_must_succeed("predict --data t.csv --weights ref --out ref.csv --drop id,kind,price");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char line[512];
+        write_table("o.csv", 90, others[i].delimiter, kinds);
+        write_table("v.csv", 30, others[i].delimiter, kinds);
+        snprintf(
+            line, sizeof line,
+            "train --data o.csv --test v.csv --epochs 2 --weights w --checkpoint ck --delimiter %s " OF_TABLE SMALL,
+            others[i].typed);
+        command_must_succeed(line);
+        ck_assert_msg(command_shell("cmp w ref") == 0, "%s", others[i].typed);
+        snprintf(line, sizeof line, "eval --data o.csv --set train --weights w --hidden 16 --delimiter %s " OF_TABLE,
+                 others[i].typed);
+        command_must_succeed(line);
+        ck_assert_double_eq(said("samples, loss "), loss);
+        snprintf(line, sizeof line, "predict --data o.csv --weights w --out p.csv --drop id,kind,price --delimiter %s",
+                 others[i].typed);
+        command_must_succeed(line);
+        ck_assert_msg(command_shell("cmp p.csv ref.csv") == 0, "%s", others[i].typed);
+        command_must_succeed("predict --data o.csv --weights ck/best.safetensors"); /* it knows */
+        ck_assert_int_eq(command_run("train --data o.csv " OF_TABLE), 1);
+        ck_assert_int_eq(command_shell("rm -r ck"), 0);
+    }
+    ck_assert_int_eq(command_run("train --data o.csv"), 1);
+    command_must_contain(command_error, "1 column, and none is left for features; is the delimiter ',' right?", "hint");
+    ck_assert_int_eq(command_run("train --data t.csv --delimiter tab"), 1);
+    command_must_contain(command_error, "; is the delimiter '\\t' right?", "hint");
+    static const char *const wrong[] = {"train --data t.csv --delimiter ''",
+                                        "eval --data t.csv --delimiter ';;'",
+                                        "predict --weights w --data t.csv --delimiter x",
+                                        "train --data t.csv --delimiter .",
+                                        "train --data . --delimiter ';'",
+                                        "predict --weights w --data t.npy --delimiter ';'",
+                                        "train --data t.npz --delimiter ';'"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        ck_assert_msg(command_run(wrong[i]) == 2, "%s", wrong[i]);
+        command_must_contain(command_error, "--delimiter", wrong[i]);
+    }
+    test_folder_remove();
+}
+END_TEST
+
 START_TEST(numbers_are_predicted) {
     test_folder_create();
     write_table("t.csv", 300, ',', kinds);
@@ -193,5 +248,5 @@ START_TEST(images_are_standardized) {
 }
 END_TEST
 
-TEST_MAIN("data", a_table_is_learned_and_evaluated, a_second_table_to_test_on, numbers_are_predicted,
-          arrays_are_learned, combinations_that_make_no_sense, images_are_standardized)
+TEST_MAIN("data", a_table_is_learned_and_evaluated, other_delimiters_are_taken, a_second_table_to_test_on,
+          numbers_are_predicted, arrays_are_learned, combinations_that_make_no_sense, images_are_standardized)

@@ -174,6 +174,33 @@ START_TEST(eval_takes_checkpoints) {
 }
 END_TEST
 
+/* A limit on the size of files stands for a disk that is full. */
+START_TEST(a_file_is_replaced_whole_or_not_at_all) {
+    setup();
+    command_must_succeed("train --data all.csv --target colour --hidden 8 --epochs 1 --weights w");
+    ck_assert_int_eq(command_shell("cat inputs.csv > long.csv; for i in 1 2 3; do tail -n +2 inputs.csv; done >> "
+                                   "long.csv; echo old > p.csv; chmod 640 p.csv; ln -s p.csv link.csv"),
+                     0);
+    ck_assert_int_eq(command_shell("trap '' XFSZ; ulimit -f 2; \"$tread\" predict --weights w --data long.csv --out "
+                                   "p.csv"),
+                     1);
+    command_must_contain(command_error, "--out: p.csv cannot be written: File too large", "what failed");
+    ck_assert_int_eq(command_shell("echo old | cmp - p.csv && test -z \"$(ls | grep tmp)\""), 0);
+    command_must_succeed("predict --weights w --data long.csv --out link.csv");
+    ck_assert_int_eq(command_shell("test -L link.csv && test $(wc -l < p.csv) = 481 && "
+                                   "test $(stat -c %a p.csv) = 640 && test -z \"$(ls | grep tmp)\""),
+                     0);
+    ck_assert_int_eq(command_shell("umask 027; \"$tread\" predict --weights w --data long.csv --out new.csv && "
+                                   "test $(stat -c %a new.csv) = 640 && cmp new.csv p.csv"),
+                     0);
+    ck_assert_int_eq(
+        command_shell("ln -sf /dev/stdout o.csv; \"$tread\" predict --weights w --data long.csv --out o.csv "
+                      "| head -481 | cmp - p.csv && test -L o.csv"),
+        0);
+    tear_down();
+}
+END_TEST
+
 START_TEST(numbers_are_predicted_too) {
     setup();
     command_must_succeed(
@@ -216,4 +243,4 @@ END_TEST
 
 TEST_MAIN("predict", a_checkpoint_knows_all_that_is_needed, columns_that_changed_places_are_refused,
           what_training_left_out_may_be_missing, averaged_and_best_weights_are_found, eval_takes_checkpoints,
-          numbers_are_predicted_too, what_does_not_fit_is_refused)
+          a_file_is_replaced_whole_or_not_at_all, numbers_are_predicted_too, what_does_not_fit_is_refused)

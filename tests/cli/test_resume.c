@@ -83,6 +83,25 @@ START_TEST(an_interrupted_run_goes_on_to_the_same_weights_and_log) {
 }
 END_TEST
 
+/* A pipe has nothing to go on with: it gets the lines that are new. */
+START_TEST(a_log_in_a_pipe_is_no_hindrance) {
+    static const char *const pipes[] = {
+        "{ timeout 60 \"$tread\" %s --log /dev/stdout; echo $? > code; } | cat > got; exit $(cat code)",
+        "mkfifo pipe; cat pipe > got & timeout 60 \"$tread\" %s --log pipe; code=$?; wait; rm pipe; exit $code"};
+    setup();
+    command_must_succeed(RUN "--checkpoint ck --max-steps 12");
+    for (int k = 0; k < 2; k++) {
+        char line[1024];
+        snprintf(line, sizeof line, pipes[k],
+                 k == 0 ? RUN "--checkpoint ck --max-steps 22 --resume" : RUN "--checkpoint ck --resume");
+        ck_assert_msg(command_shell(line) == 0, "%d: %s", k, command_error);
+        snprintf(line, sizeof line, "grep -q '{\"event\":\"epoch\",\"epoch\":%d,' got", 2 + k);
+        ck_assert_msg(command_shell(line) == 0, "%d", k);
+    }
+    tear_down();
+}
+END_TEST
+
 START_TEST(other_options_are_refused_and_listed) {
     setup();
     command_must_succeed(RUN "--checkpoint ck --max-steps 5");
@@ -158,6 +177,41 @@ START_TEST(options_that_make_no_sense_are_refused) {
         ck_assert_int_eq(command_run(line), 2);
         command_must_contain(command_error, wrong[i].part, wrong[i].arguments);
     }
+    tear_down();
+}
+END_TEST
+
+/* Of the weights of training, averaged ones and the best ones, those that the run would have ended with. A limit on the
+ * size of files, above the weights and below the checkpoint, stands for a disk that is full. */
+START_TEST(weights_outlive_a_failed_checkpoint) {
+    static const char *const options[] = {"", "--ema 0.9", "--early-stop 100", "--checkpoint-background"};
+    setup();
+    char expected[64];
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        char line[1024];
+        snprintf(line, sizeof line,
+                 "rm -rf ck; trap '' XFSZ; ulimit -f 16; \"$tread\" train --data . --hidden 16 --batch-size 32 "
+                 "--optimizer adam:lr=0.01 --scheduler none --epochs 4 --checkpoint ck --weights w --log l %s",
+                 options[i]);
+        ck_assert_int_eq(command_shell(line), 1);
+        command_must_contain(command_error, "ck/step-000000000010.safetensors", options[i]);
+        const int epochs = i == 3 ? 2 : 1; /* in the background it is known when the next one is due */
+        snprintf(expected, sizeof expected, "; the weights of step %d are in w", 10 * epochs);
+        command_must_contain(command_error, expected, options[i]);
+        snprintf(line, sizeof line, "tail -1 l | grep -q '%s'", expected);
+        ck_assert_int_eq(command_shell(line), 0);
+        snprintf(line, sizeof line,
+                 "train --data . --hidden 16 --batch-size 32 --optimizer adam:lr=0.01 --scheduler none --epochs %d "
+                 "--weights ref %s",
+                 epochs, i == 3 ? "" : options[i]);
+        command_must_succeed(line);
+        must_be_same("ref", "w");
+    }
+    ck_assert_int_eq(command_shell("rm -rf ck; trap '' XFSZ; ulimit -f 2; \"$tread\" train --data . --hidden 16 "
+                                   "--checkpoint ck --weights w"),
+                     1);
+    command_must_contain(command_error, "; the weights could not be written either: ", "neither");
+    must_be_same("ref", "w");
     tear_down();
 }
 END_TEST
@@ -277,7 +331,8 @@ START_TEST(killed_again_and_again_it_ends_with_the_same_weights_and_log) {
 }
 END_TEST
 
-TEST_MAIN("resume", an_interrupted_run_goes_on_to_the_same_weights_and_log, other_options_are_refused_and_listed,
-          a_run_may_be_made_longer, runs_end_early_with_the_best_weights, options_that_make_no_sense_are_refused,
-          every_damaged_checkpoint_is_named, a_signal_saves_and_the_run_goes_on, a_second_signal_ends_at_once,
+TEST_MAIN("resume", an_interrupted_run_goes_on_to_the_same_weights_and_log, a_log_in_a_pipe_is_no_hindrance,
+          other_options_are_refused_and_listed, a_run_may_be_made_longer, runs_end_early_with_the_best_weights,
+          options_that_make_no_sense_are_refused, every_damaged_checkpoint_is_named,
+          weights_outlive_a_failed_checkpoint, a_signal_saves_and_the_run_goes_on, a_second_signal_ends_at_once,
           killed_again_and_again_it_ends_with_the_same_weights_and_log)

@@ -242,6 +242,23 @@ START_TEST(failures_say_what_failed) {
 }
 END_TEST
 
+/* A slip of the hand must not cost a file; the log of an earlier run may go, also one that a crash cut short. */
+START_TEST(only_a_log_is_replaced_by_a_log) {
+    setup();
+    ck_assert_int_eq(command_shell("echo '{\"mine\":1}' > notes; cp notes before"), 0);
+    ck_assert_int_eq(command_run("train " SMALL "--epochs 1 --log notes"), 1);
+    command_must_contain(command_error, "notes: it is not the log of a run, and so not replaced", "another file");
+    ck_assert_int_eq(command_shell("cmp notes before"), 0);
+    static const char *const logs[] = {"touch l", ":", "head -c 30 l > cut; mv cut l"};
+    for (size_t i = 0; i < sizeof logs / sizeof *logs; i++) {
+        ck_assert_int_eq(command_shell(logs[i]), 0);
+        command_must_succeed("train " SMALL "--epochs 1 --log l");
+        ck_assert_msg(command_shell("test $(wc -l < l) = 3") == 0, "%s", logs[i]);
+    }
+    test_folder_remove();
+}
+END_TEST
+
 /* Refused as soon as the model is there: wrong usage like any other. */
 START_TEST(what_does_not_fit_the_model_is_wrong_usage) {
     setup();
@@ -421,8 +438,8 @@ START_TEST(the_first_signal_ends_the_run_cleanly) {
 }
 END_TEST
 
-TEST_MAIN("train", the_log_has_an_object_a_line, no_terminal_plain_lines, the_same_seed_gives_the_same_file,
-          eval_finds_what_train_said, groups_are_made_and_told, averaged_weights_are_written, failures_say_what_failed,
-          what_does_not_fit_the_model_is_wrong_usage, a_scheduler_has_an_entry_per_group,
-          epochs_taken_for_steps_are_noted, a_reader_that_leaves_ends_the_run, data_is_found_beside_the_command,
-          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
+TEST_MAIN("train", the_log_has_an_object_a_line, only_a_log_is_replaced_by_a_log, no_terminal_plain_lines,
+          the_same_seed_gives_the_same_file, eval_finds_what_train_said, groups_are_made_and_told,
+          averaged_weights_are_written, failures_say_what_failed, what_does_not_fit_the_model_is_wrong_usage,
+          a_scheduler_has_an_entry_per_group, epochs_taken_for_steps_are_noted, a_reader_that_leaves_ends_the_run,
+          data_is_found_beside_the_command, data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)

@@ -143,7 +143,7 @@ START_TEST(what_is_wrong_is_said_with_its_place) {
     must_fail("\n1,2\n", NULL, "t.csv: the first line is blank");
     must_fail("a,b,c\n", NULL, "t.csv: there are no samples");
     must_fail("a,b,c\n\n\n", NULL, "t.csv: there are no samples");
-    must_fail("a\nx\n", NULL, "1 column, and none is left for features");
+    must_fail("a\nx\n", NULL, "1 column, and none is left for features; is the delimiter ',' right?");
     must_fail("a,a,c\n1,2,x\n", NULL, "columns 1 and 2 are both named \"a\"");
     must_fail("a,b\n1,x\ntoo long a text to be shown as it stands here,y\n", NULL,
               "\"too long a text to be shown as it stands...\" is not a number");
