@@ -216,6 +216,7 @@ tread_status tread_trainer_load_state(tread_trainer *trainer, const tread_state 
     TREAD_REFUSE_NULL("trainer load state", state);
     if (trainer->running)
         return tread_fail(TREAD_ERROR_STATE, "trainer: no state can be loaded while it runs");
+    TREAD_TRY(tread_trainer_refuse_evaluating(trainer));
     loading l = {.trainer = trainer, .root = state};
     return load(&l);
 }

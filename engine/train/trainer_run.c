@@ -224,6 +224,7 @@ tread_status tread_trainer_run(tread_trainer *trainer) {
     TREAD_REFUSE_NULL("trainer run", trainer);
     if (trainer->running)
         return tread_fail(TREAD_ERROR_STATE, "trainer: it runs already; a callback cannot run it again");
+    TREAD_TRY(tread_trainer_refuse_evaluating(trainer));
     if (trainer->options.optimizer == NULL || trainer->options.train == NULL)
         return tread_fail(TREAD_ERROR_STATE, "trainer: it has no %s, so it can only evaluate",
                           trainer->options.optimizer == NULL ? "optimizer" : "training set");

@@ -215,6 +215,8 @@ tread_state *tread_trainer_state(tread_trainer *trainer) {
         return tread_fail_null(TREAD_ERROR_ARGUMENT, "trainer state: the trainer is NULL");
     if (trainer->stepping)
         return tread_fail_null(TREAD_ERROR_STATE, "trainer: it has no state to be saved within a step");
+    if (tread_trainer_refuse_evaluating(trainer) != TREAD_OK)
+        return NULL;
     tread_trainer_fill_parts(trainer, &parts);
     tread_trainer_lay_bare(trainer, &held);
     tread_state *root = tread_run_state(&parts.run);

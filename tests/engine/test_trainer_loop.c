@@ -203,6 +203,56 @@ START_TEST(schedulers_may_follow_evaluations) {
 }
 END_TEST
 
+/* ---- Within an evaluation ---- */
+
+typedef struct caller {
+    tread_metric metric;
+    tread_trainer *trainer;
+    int calls;
+} caller;
+
+static tread_status call_back(void *data, const tread_tensor *output, const tread_batch *batch, double *ret_sum,
+                              double *ret_weight) {
+    caller *c = data;
+    tread_evaluation evaluation;
+    (void)output;
+    *ret_sum = *ret_weight = (double)batch->count;
+    if (c->trainer == NULL) /* planning */
+        return TREAD_OK;
+    c->calls++;
+    ck_assert_ptr_null(tread_trainer_state(c->trainer));
+    ck_assert_ptr_nonnull(strstr(tread_last_error(), "within an evaluation"));
+    ck_assert_int_eq(tread_trainer_use_weights(c->trainer, TREAD_WEIGHTS_AVERAGED), TREAD_ERROR_STATE);
+    ck_assert_int_eq(tread_trainer_evaluate(c->trainer, NULL, &evaluation), TREAD_ERROR_STATE);
+    ck_assert_int_eq(tread_trainer_run(c->trainer), TREAD_ERROR_STATE);
+    return TREAD_OK;
+}
+
+/* The weights and their averages have changed places: a state would hold one for the other. */
+START_TEST(a_metric_cannot_take_the_state) {
+    world w;
+    caller c = {.metric = {.name = "calls", .batch = call_back}};
+    tread_evaluation evaluation;
+    world_build(&w, NULL, 0);
+    tread_trainer_options o = world_options(&w, 2);
+    c.metric.data = &c;
+    o.metric = &c.metric;
+    o.ema_decay = 0.5;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    c.trainer = trainer;
+    ck_assert_ok(tread_trainer_run(trainer));
+    ck_assert_int_eq(c.calls, 2 * 2);
+    ck_assert_ok(tread_trainer_evaluate(trainer, NULL, &evaluation));
+    ck_assert_int_eq(c.calls, 3 * 2);
+    tread_state *state = tread_trainer_state(trainer);
+    ck_assert_msg(state != NULL, "%s", tread_last_error());
+    ck_assert_ok(tread_trainer_load_state(trainer, state));
+    tread_state_destroy(state);
+    tread_trainer_destroy(trainer);
+    world_destroy(&w);
+}
+END_TEST
+
 /* ---- Hooks ---- */
 
 typedef struct hooks {
@@ -405,5 +455,6 @@ END_TEST
 
 TEST_MAIN("trainer_loop", evaluations_by_steps_and_by_epochs, patience_ends_the_run_with_the_best_weights,
           the_train_loss_is_monitored_without_a_test_set, limits_and_targets_end_runs,
-          schedulers_may_follow_evaluations, hooks_come_in_order_and_leave_the_run_alone, hooks_may_skip,
-          a_skipped_batch_has_no_weight, hooks_may_stop_before_a_step_and_it_goes_on_the_same)
+          schedulers_may_follow_evaluations, a_metric_cannot_take_the_state,
+          hooks_come_in_order_and_leave_the_run_alone, hooks_may_skip, a_skipped_batch_has_no_weight,
+          hooks_may_stop_before_a_step_and_it_goes_on_the_same)
