@@ -228,6 +228,8 @@ tread_status tread_trainer_evaluate_epoch(tread_trainer *trainer, tread_epoch_me
                                           tread_verdict *ret_verdict) {
     tread_evaluation evaluation;
     *ret_verdict = (tread_verdict){.judged = false};
+    if (trainer->options.test == NULL && isnan(metrics->train_loss)) /* all steps were skipped */
+        return TREAD_OK;
     if (trainer->options.test == NULL)
         return tread_trainer_judge_train_loss(trainer, metrics->train_loss, ret_verdict);
     if (!tread_trainer_evaluates(trainer, metrics->epoch))

@@ -203,6 +203,92 @@ START_TEST(schedulers_may_follow_evaluations) {
 }
 END_TEST
 
+static tread_action request_at_the_end(void *data, tread_trainer *trainer, const tread_epoch_metrics *metrics) {
+    if (metrics->epoch == *(const int64_t *)data)
+        tread_trainer_request_stop(trainer);
+    return TREAD_CONTINUE;
+}
+
+START_TEST(a_request_after_the_last_epoch_has_nothing_to_stop) {
+    for (int64_t at = 2; at <= 3; at++) {
+        world w;
+        world_build(&w, NULL, 0);
+        tread_trainer_options o = world_options(&w, 3);
+        tread_callbacks callbacks = tread_callbacks_defaults();
+        callbacks.data = &at;
+        callbacks.on_epoch = request_at_the_end;
+        o.callbacks = &callbacks;
+        o.restore_best = true;
+        tread_trainer *trainer = tread_trainer_create(NULL, &o);
+        ck_assert_ok(tread_trainer_run(trainer));
+        ck_assert_int_eq(tread_trainer_result(trainer)->stop_reason,
+                         at == 3 ? TREAD_STOP_EPOCHS : TREAD_STOP_REQUESTED);
+        ck_assert_int_eq(tread_trainer_held_weights(trainer), at == 3 ? TREAD_WEIGHTS_BEST : TREAD_WEIGHTS_TRAINING);
+        ck_assert_ok(tread_trainer_run(trainer));
+        ck_assert_int_eq(tread_trainer_result(trainer)->stop_reason, TREAD_STOP_EPOCHS);
+        tread_trainer_destroy(trainer);
+        world_destroy(&w);
+    }
+}
+END_TEST
+
+static tread_action skip_second_epoch(void *data, tread_trainer *trainer, const tread_step_info *step) {
+    (void)data, (void)trainer;
+    return step->epoch == 1 ? TREAD_SKIP : TREAD_CONTINUE;
+}
+
+/* It has no loss: nothing to monitor, and nothing for a scheduler that follows one. */
+START_TEST(an_epoch_without_steps_is_not_judged) {
+    world w;
+    world_build(&w, NULL, 0);
+    tread_lr_scheduler *scheduler =
+        tread_lr_scheduler_from_spec(w.optimizer, "reduce_lr_on_plateau:patience=0,factor=0.5");
+    ck_assert_msg(scheduler != NULL, "%s", tread_last_error());
+    tread_trainer_options o = world_options(&w, 3);
+    tread_callbacks callbacks = tread_callbacks_defaults();
+    callbacks.on_step_begin = skip_second_epoch;
+    o.callbacks = &callbacks;
+    o.test = NULL;
+    o.scheduler = scheduler;
+    o.schedule_every = TREAD_EVERY_EPOCH;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    ck_assert_ok(tread_trainer_run(trainer));
+    const tread_train_result *result = tread_trainer_result(trainer);
+    ck_assert(result->steps == 10 && result->n_history == 3);
+    ck_assert(isnan(result->history[1].train_loss));
+    ck_assert(result->best == result->history[2].train_loss && result->n_not_better == 0);
+    ck_assert_int_eq(tread_lr_scheduler_last_step(scheduler), 2);
+    ck_assert(tread_optimizer_lr(w.optimizer, 0) == 0.02);
+    tread_trainer_destroy(trainer);
+    tread_lr_scheduler_destroy(scheduler);
+    world_destroy(&w);
+}
+END_TEST
+
+static tread_action fail_at_length(void *data, tread_trainer *trainer, const tread_epoch_metrics *metrics) {
+    (void)trainer, (void)metrics;
+    return tread_fail(TREAD_ERROR_CALLBACK, "%s", (const char *)data), TREAD_FAIL;
+}
+
+START_TEST(a_long_sentence_comes_whole) {
+    world w;
+    char sentence[4001];
+    memset(sentence, 'x', sizeof sentence - 1);
+    sentence[sizeof sentence - 1] = '\0';
+    world_build(&w, NULL, 0);
+    tread_trainer_options o = world_options(&w, 3);
+    tread_callbacks callbacks = tread_callbacks_defaults();
+    callbacks.data = sentence;
+    callbacks.on_epoch = fail_at_length;
+    o.callbacks = &callbacks;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    ck_assert_int_eq(tread_trainer_run(trainer), TREAD_ERROR_CALLBACK);
+    ck_assert_ptr_nonnull(strstr(tread_last_error(), sentence)); /* too long to be shown */
+    tread_trainer_destroy(trainer);
+    world_destroy(&w);
+}
+END_TEST
+
 /* ---- Within an evaluation ---- */
 
 typedef struct caller {
@@ -455,6 +541,7 @@ END_TEST
 
 TEST_MAIN("trainer_loop", evaluations_by_steps_and_by_epochs, patience_ends_the_run_with_the_best_weights,
           the_train_loss_is_monitored_without_a_test_set, limits_and_targets_end_runs,
-          schedulers_may_follow_evaluations, a_metric_cannot_take_the_state,
+          schedulers_may_follow_evaluations, a_request_after_the_last_epoch_has_nothing_to_stop,
+          an_epoch_without_steps_is_not_judged, a_long_sentence_comes_whole, a_metric_cannot_take_the_state,
           hooks_come_in_order_and_leave_the_run_alone, hooks_may_skip, a_skipped_batch_has_no_weight,
           hooks_may_stop_before_a_step_and_it_goes_on_the_same)
