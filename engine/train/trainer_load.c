@@ -66,7 +66,7 @@ static void read_fields(loading *l, const char *name, const tread_progress_field
         tread_status status = TREAD_OK;
         if (!fields[i].real)
             status = tread_state_get_integer(tree, fields[i].name, (int64_t *)member);
-        else if (tread_state_find(tree, fields[i].name) == NULL)
+        else if (fields[i].optional && tread_state_find(tree, fields[i].name) == NULL)
             *(double *)member = NAN;
         else
             status = tread_state_get_real(tree, fields[i].name, (double *)member);

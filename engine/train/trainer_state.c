@@ -10,15 +10,17 @@
 #include "engine/data/batches.h"
 
 #define INTEGER(member)                                                                                                \
-    { #member, false, offsetof(tread_trainer_progress, member) }
+    { #member, false, false, offsetof(tread_trainer_progress, member) }
 #define REAL(member)                                                                                                   \
-    { #member, true, offsetof(tread_trainer_progress, member) }
+    { #member, true, false, offsetof(tread_trainer_progress, member) }
+#define OPTIONAL_REAL(member)                                                                                          \
+    { #member, true, true, offsetof(tread_trainer_progress, member) }
 
 const tread_progress_field tread_progress_fields[] = {
     INTEGER(epoch),        INTEGER(step_in_epoch),  INTEGER(steps),          INTEGER(samples),
     INTEGER(loss_samples), REAL(loss_sum),          INTEGER(closure_calls),  REAL(lr),
-    INTEGER(skipped),      INTEGER(skipped_in_row), INTEGER(evaluated_step), REAL(best),
-    INTEGER(best_step),    INTEGER(best_epoch),     INTEGER(n_not_better),   REAL(target_best),
+    INTEGER(skipped),      INTEGER(skipped_in_row), INTEGER(evaluated_step), OPTIONAL_REAL(best),
+    INTEGER(best_step),    INTEGER(best_epoch),     INTEGER(n_not_better),   OPTIONAL_REAL(target_best),
 };
 const size_t tread_n_progress_fields = sizeof tread_progress_fields / sizeof *tread_progress_fields;
 const tread_progress_field tread_time_fields[] = {REAL(seconds), REAL(train_seconds)};
@@ -131,7 +133,7 @@ static tread_status add_fields(const tread_trainer_progress *progress, const tre
         double real = fields[i].real ? *(const double *)member : 0;
         if (!fields[i].real)
             TREAD_TRY(tread_state_add_integer(tree, fields[i].name, *(const int64_t *)member));
-        else if (isfinite(real))
+        else if (!fields[i].optional || isfinite(real))
             TREAD_TRY(tread_state_add_real(tree, fields[i].name, real));
     }
     return TREAD_OK;

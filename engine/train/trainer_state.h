@@ -7,10 +7,11 @@
 
 #include "engine/train/trainer.h"
 
-/* The numbers of tread_trainer_progress in the state's "trainer"; reals that are NaN are left out. */
+/* The numbers of tread_trainer_progress in the state's "trainer". optional: a real that may be NaN or infinite, which a
+ * state says by leaving it out. */
 typedef struct tread_progress_field {
     const char *name;
-    bool real;
+    bool real, optional;
     size_t offset;
 } tread_progress_field;
 extern const tread_progress_field tread_progress_fields[];

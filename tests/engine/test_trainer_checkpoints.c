@@ -268,13 +268,14 @@ START_TEST(other_data_is_refused) {
 }
 END_TEST
 
-/* The state with another number in its "trainer" part. */
-static tread_state *with_number(const tread_state *state, const char *name, int64_t value) {
-    tread_snapshot rest = {.state = NULL}, place = {.state = NULL};
-    ck_assert_ok(tread_snapshot_take(&rest, state, "trainer", false));
-    ck_assert_ok(tread_snapshot_take(&place, tread_state_find(state, "trainer"), name, false));
-    ck_assert_ok(tread_state_add_integer(place.state, name, value));
-    ck_assert_ok(tread_state_add_state(rest.state, "trainer", place.state));
+/* The state with another number in one of its parts, or with none for value NULL. */
+static tread_state *with_number(const tread_state *state, const char *part, const char *name, const int64_t *value) {
+    tread_snapshot rest = {.state = NULL}, changed = {.state = NULL};
+    ck_assert_ok(tread_snapshot_take(&rest, state, part, false));
+    ck_assert_ok(tread_snapshot_take(&changed, tread_state_find(state, part), name, false));
+    if (value != NULL)
+        ck_assert_ok(tread_state_add_integer(changed.state, name, *value));
+    ck_assert_ok(tread_state_add_state(rest.state, part, changed.state));
     return rest.state;
 }
 
@@ -307,10 +308,19 @@ START_TEST(damaged_states_are_refused) {
                    {"n_history", 9, "n_history does not go with 4 epochs"},
                    {"n_history", 3, "the history is float64 (4, 7), expected float64 (3, 7)"}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        tread_state *changed = with_number(state, numbers[i].name, numbers[i].value);
+        tread_state *changed = with_number(state, "trainer", numbers[i].name, &numbers[i].value);
         must_refuse(changed, numbers[i].part);
         tread_state_destroy(changed);
     }
+    static const char *const fields[] = {"loss_sum", "lr", "steps", "best_step"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        tread_state *changed = with_number(state, "trainer", fields[i], NULL);
+        must_refuse(changed, fields[i]);
+        tread_state_destroy(changed);
+    }
+    tread_state *timeless = with_number(state, "time", "train_seconds", NULL);
+    must_refuse(timeless, "train_seconds");
+    tread_state_destroy(timeless);
     const tread_tensor *history;
     const double wrong[] = {NAN, INFINITY, -1, 0.5, 1e300};
     ck_assert_ok(tread_state_get_tensor(state, "history", &history));
