@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <tread/trainer.h>
 
+#include "engine/checkpoint/hash.h"
+
 /* The place of a run, between two steps: all that goes on with the next step needs, beside model, optimizer, scheduler
  * and the tape's random stream. */
 typedef struct tread_trainer_progress {
@@ -50,6 +52,7 @@ struct tread_trainer {
     unsigned char *batch_skipped; /* of the step under way, a flag for each of accumulate batches */
     tread_tensor *share;          /* a batch's share of its step, of the loss's shape and type; NULL before the first */
     tread_trainer_saves saves;
+    char data_hash[TREAD_HASH_DIGITS + 1]; /* "": not computed yet, or the training set is a source's */
 
     bool planned, running;
     bool evaluating;    /* the weights may be exchanged, and the batches are under way: no state, and no other use */

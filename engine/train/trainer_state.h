@@ -34,6 +34,10 @@ typedef struct tread_trainer_parts {
 } tread_trainer_parts;
 void tread_trainer_fill_parts(const tread_trainer *trainer, tread_trainer_parts *ret_parts);
 
+/* Of the training set's values, labels and choice of rows where they are in memory; once for a trainer, at its first
+ * state (MNIST's 47 MB: 2.3 ms). A source has none. */
+void tread_trainer_hash_data(tread_trainer *trainer);
+
 /* "options" and "data": what a run that goes on must share. */
 tread_status tread_trainer_add_options(const tread_trainer *trainer, tread_state *root);
 tread_status tread_trainer_add_data(const tread_trainer *trainer, tread_state *root);

@@ -271,7 +271,8 @@ TREAD_API tread_status tread_trainer_run(tread_trainer *trainer);
  * A tree: what tread_run_state gives ("model": the weights of training; "optimizer", "schedulers", "random"); "ema" and
  * "best": weights by name; "trainer": place, sums, best value, skipped steps; "history": a row for each epoch; "time":
  * what clocks said; "options": those that a resumed run must share; "data": how the training set is cut into batches,
- * and its state dict; "program". */
+ * its state dict, and a hash of its values (not of a source's), so that another set of the same size is refused;
+ * "program". */
 
 /* A copy, which the caller destroys; between steps, from callbacks too (but for on_batch_begin and on_batch, which are
  * within one), not from what an evaluation calls: metric, forward, loss (TREAD_ERROR_STATE). NULL: also as

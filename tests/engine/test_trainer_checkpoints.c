@@ -268,6 +268,38 @@ START_TEST(other_data_is_refused) {
 }
 END_TEST
 
+/* As many samples of the same shape, of which one value is another, in x or in y, or which stand in another order. */
+START_TEST(other_values_are_refused) {
+    tread_state *state = state_after(&plain);
+    world w;
+    int32_t order[N_TRAIN];
+    for (int32_t i = 0; i < N_TRAIN; i++)
+        order[i] = N_TRAIN - 1 - i;
+    world_build(&w, NULL, 0);
+    tread_dataset *reversed = tread_dataset_subset(w.train_set, order, N_TRAIN);
+    tread_batches_options bo = tread_batches_defaults();
+    bo.batch_size = 16;
+    bo.seed = 7;
+    tread_batches *batches = tread_batches_create(NULL, reversed, &bo);
+    for (int k = 0; k < 4; k++) {
+        run r;
+        run_open(&r, &plain, 1, k == 3 ? other_data : NULL, batches);
+        ((float *)tread_dataset_x(r.w.train_set)->data)[N_TRAIN * FEATURES - 1] += k == 1 ? 0.25f : 0;
+        ((int32_t *)tread_dataset_y(r.w.train_set)->data)[N_TRAIN - 1] += k == 2 ? 1 : 0;
+        if (k == 0)
+            ck_assert_ok(tread_trainer_load_state(r.trainer, state));
+        else
+            ck_assert_fails(tread_trainer_load_state(r.trainer, state), TREAD_ERROR_FORMAT,
+                            "data.hash: the data set has other values");
+        run_close(&r);
+    }
+    tread_batches_destroy(batches);
+    tread_dataset_destroy(reversed);
+    world_destroy(&w);
+    tread_state_destroy(state);
+}
+END_TEST
+
 /* The state with another number in one of its parts, or with none for value NULL. */
 static tread_state *with_number(const tread_state *state, const char *part, const char *name, const int64_t *value) {
     tread_snapshot rest = {.state = NULL}, changed = {.state = NULL};
@@ -466,6 +498,7 @@ START_TEST(states_are_the_same_whatever_the_model_holds) {
 END_TEST
 
 TEST_MAIN("trainer_checkpoints", they_are_written_when_told, the_best_one_stays, the_newest_good_one_is_gone_on_from,
-          another_run_is_refused_with_every_difference, other_data_is_refused, damaged_states_are_refused,
-          the_programs_own_options_travel_along, every_allocation_failing_leaves_the_run_as_it_was,
-          every_allocation_failing_in_a_run_that_saves, states_are_the_same_whatever_the_model_holds)
+          another_run_is_refused_with_every_difference, other_data_is_refused, other_values_are_refused,
+          damaged_states_are_refused, the_programs_own_options_travel_along,
+          every_allocation_failing_leaves_the_run_as_it_was, every_allocation_failing_in_a_run_that_saves,
+          states_are_the_same_whatever_the_model_holds)
