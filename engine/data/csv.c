@@ -124,6 +124,14 @@ static bool is_missing(const tread_csv_scanner *field) {
     return n == 0 || (n == 1 && *text == '?') || (n == 2 && text[0] == 'N' && text[1] == 'A');
 }
 
+/* A number in digits, not inf or nan. */
+static bool has_digits(const tread_csv_scanner *field) {
+    for (size_t i = 0; i < field->length; i++)
+        if (field->text[i] >= '0' && field->text[i] <= '9')
+            return true;
+    return false;
+}
+
 /* A feature or a target. *ret_skip: the sample is to be left out. */
 static tread_status take_number(const table *t, bool feature, float *ret_value, bool *ret_skip) {
     const tread_csv_scanner *field = &t->scanner;
@@ -143,7 +151,7 @@ static tread_status take_number(const table *t, bool feature, float *ret_value, 
                                      NULL);
     *ret_value = (float)value;
     if (!isfinite(*ret_value) && !t->options.allow_not_finite)
-        return tread_csv_field_fails(field, isfinite(value) ? "\"%s\" is beyond float32" : "\"%s\" is not finite",
+        return tread_csv_field_fails(field, has_digits(field) ? "\"%s\" is beyond float32" : "\"%s\" is not finite",
                                      NULL);
     return TREAD_OK;
 }
