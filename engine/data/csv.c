@@ -7,6 +7,7 @@
 #include "core/options.h"
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/checkpoint/safetensors.h"
 #include "engine/data/csv_columns.h"
 #include "engine/data/csv_labels.h"
 #include "engine/data/csv_scanner.h"
@@ -174,7 +175,10 @@ static tread_status take_label(table *t, int32_t *ret_label, bool *ret_skip) {
     if (!tread_decimal_parse_integer(field->text, field->length, &integer) &&
         tread_decimal_parse(field->text, field->length, &number))
         return tread_csv_field_fails(field, "\"%s\" is no label, but a number: for those the task is regression", NULL);
+    const int64_t n_before = t->labels.names.count;
     TREAD_TRY(tread_csv_labels_number(&t->labels, field->text, field->length, ret_label));
+    if (t->labels.names.count > n_before && !tread_is_utf8(t->labels.names.items[n_before])) /* no checkpoint has it */
+        return tread_csv_field_fails(field, "\"%s\" is not UTF-8, which names of classes are", NULL);
     if (t->labels.names.count > TREAD_CSV_MAX_CLASSES)
         return tread_csv_field_fails(field, "\"%s\": more than 65536 different labels", NULL);
     return TREAD_OK;
