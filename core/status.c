@@ -5,7 +5,7 @@
 #include <string.h>
 #include <tread/version.h>
 
-static _Thread_local char last_error[4096];
+static _Thread_local char last_error[TREAD_ERROR_BYTES];
 
 const char *tread_version(void) { return TREAD_VERSION_STRING; }
 

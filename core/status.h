@@ -4,6 +4,9 @@
 
 #include <tread/status.h>
 
+/* Of the longest sentence, its NUL included. */
+#define TREAD_ERROR_BYTES 4096
+
 /* The rule: whoever finds the fault calls tread_fail once; callers hand the status on unchanged. Where the
  * outer call knows a name that the inner one could not (a file, a parameter), it puts it in front. */
 tread_status tread_fail_prefix(tread_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -222,7 +222,12 @@ static bool remove_abandoned(void *data, const char *name) {
     int length = snprintf(path, sizeof path, "%s/%s", these->folder, name);
     if (!cut_suffix(target) || !these->ours(target) || length < 0 || (size_t)length >= sizeof path)
         return true;
-    int fd = tread_fs_open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
+    /* For writing where that may be: NFS gives no exclusive lock else. One that had its target's mode may be read-only.
+     */
+    const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int fd = tread_fs_open(path, O_WRONLY | flags, 0);
+    if (fd < 0 && errno == EACCES)
+        fd = tread_fs_open(path, O_RDONLY | flags, 0);
     if (fd < 0)
         return true;
     if (tread_fs_flock(fd, LOCK_EX | LOCK_NB) == 0)

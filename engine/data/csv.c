@@ -7,6 +7,7 @@
 #include "core/options.h"
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/checkpoint/safetensors.h"
 #include "engine/data/csv_columns.h"
 #include "engine/data/csv_labels.h"
 #include "engine/data/csv_scanner.h"
@@ -124,6 +125,14 @@ static bool is_missing(const tread_csv_scanner *field) {
     return n == 0 || (n == 1 && *text == '?') || (n == 2 && text[0] == 'N' && text[1] == 'A');
 }
 
+/* A number in digits, not inf or nan. */
+static bool has_digits(const tread_csv_scanner *field) {
+    for (size_t i = 0; i < field->length; i++)
+        if (field->text[i] >= '0' && field->text[i] <= '9')
+            return true;
+    return false;
+}
+
 /* A feature or a target. *ret_skip: the sample is to be left out. */
 static tread_status take_number(const table *t, bool feature, float *ret_value, bool *ret_skip) {
     const tread_csv_scanner *field = &t->scanner;
@@ -143,7 +152,7 @@ static tread_status take_number(const table *t, bool feature, float *ret_value, 
                                      NULL);
     *ret_value = (float)value;
     if (!isfinite(*ret_value) && !t->options.allow_not_finite)
-        return tread_csv_field_fails(field, isfinite(value) ? "\"%s\" is beyond float32" : "\"%s\" is not finite",
+        return tread_csv_field_fails(field, has_digits(field) ? "\"%s\" is beyond float32" : "\"%s\" is not finite",
                                      NULL);
     return TREAD_OK;
 }
@@ -166,7 +175,10 @@ static tread_status take_label(table *t, int32_t *ret_label, bool *ret_skip) {
     if (!tread_decimal_parse_integer(field->text, field->length, &integer) &&
         tread_decimal_parse(field->text, field->length, &number))
         return tread_csv_field_fails(field, "\"%s\" is no label, but a number: for those the task is regression", NULL);
+    const int64_t n_before = t->labels.names.count;
     TREAD_TRY(tread_csv_labels_number(&t->labels, field->text, field->length, ret_label));
+    if (t->labels.names.count > n_before && !tread_is_utf8(t->labels.names.items[n_before])) /* no checkpoint has it */
+        return tread_csv_field_fails(field, "\"%s\" is not UTF-8, which names of classes are", NULL);
     if (t->labels.names.count > TREAD_CSV_MAX_CLASSES)
         return tread_csv_field_fails(field, "\"%s\": more than 65536 different labels", NULL);
     return TREAD_OK;

@@ -108,7 +108,9 @@ static tread_status with_weights_for_use(tread_trainer *trainer, tread_batches *
         tread_trainer_exchange_ema(trainer);
     tread_status status = TREAD_OK;
     if (batches != NULL) {
+        trainer->evaluating = true;
         status = measure(trainer, batches, ret_evaluation);
+        trainer->evaluating = false;
         if (status == TREAD_OK && ret_verdict != NULL)
             judge(trainer,
                   trainer->options.monitor == TREAD_MONITOR_METRIC ? ret_evaluation->metric : ret_evaluation->loss,
@@ -125,6 +127,12 @@ static tread_status with_weights_for_use(tread_trainer *trainer, tread_batches *
     return left;
 }
 
+tread_status tread_trainer_refuse_evaluating(const tread_trainer *trainer) {
+    return !trainer->evaluating ? TREAD_OK
+                                : tread_fail(TREAD_ERROR_STATE, "trainer: not within an evaluation, by a metric, "
+                                                                "forward or loss");
+}
+
 tread_status tread_trainer_judge_train_loss(tread_trainer *trainer, double loss, tread_verdict *ret_verdict) {
     if (trainer->best_weights != NULL)
         return with_weights_for_use(trainer, NULL, NULL, ret_verdict, loss);
@@ -136,6 +144,7 @@ tread_status tread_trainer_measure(tread_trainer *trainer, tread_batches *batche
                                    tread_verdict *ret_verdict) {
     int64_t epoch, index;
     tread_batches *chosen = batches != NULL ? batches : trainer->options.test;
+    TREAD_TRY(tread_trainer_refuse_evaluating(trainer));
     if (chosen == NULL)
         return tread_fail(TREAD_ERROR_ARGUMENT, "trainer: there are no batches to evaluate on");
     tread_batches_position(chosen, &epoch, &index);
@@ -219,6 +228,8 @@ tread_status tread_trainer_evaluate_epoch(tread_trainer *trainer, tread_epoch_me
                                           tread_verdict *ret_verdict) {
     tread_evaluation evaluation;
     *ret_verdict = (tread_verdict){.judged = false};
+    if (trainer->options.test == NULL && isnan(metrics->train_loss)) /* all steps were skipped */
+        return TREAD_OK;
     if (trainer->options.test == NULL)
         return tread_trainer_judge_train_loss(trainer, metrics->train_loss, ret_verdict);
     if (!tread_trainer_evaluates(trainer, metrics->epoch))

@@ -5,6 +5,8 @@
 #include <stdatomic.h>
 #include <tread/trainer.h>
 
+#include "engine/checkpoint/hash.h"
+
 /* The place of a run, between two steps: all that goes on with the next step needs, beside model, optimizer, scheduler
  * and the tape's random stream. */
 typedef struct tread_trainer_progress {
@@ -50,8 +52,10 @@ struct tread_trainer {
     unsigned char *batch_skipped; /* of the step under way, a flag for each of accumulate batches */
     tread_tensor *share;          /* a batch's share of its step, of the loss's shape and type; NULL before the first */
     tread_trainer_saves saves;
+    char data_hash[TREAD_HASH_DIGITS + 1]; /* "": not computed yet, or the training set is a source's */
 
     bool planned, running;
+    bool evaluating;    /* the weights may be exchanged, and the batches are under way: no state, and no other use */
     double started;     /* clock of the run under way */
     bool callback_stop; /* a callback of this run said stop */
     bool callback_skip; /* the callback that was just called said skip */
@@ -151,6 +155,8 @@ tread_status tread_trainer_measure(tread_trainer *trainer, tread_batches *batche
                                    tread_verdict *ret_verdict);
 /* The same for the train loss of an epoch. */
 tread_status tread_trainer_judge_train_loss(tread_trainer *trainer, double loss, tread_verdict *ret_verdict);
+/* TREAD_ERROR_STATE within an evaluation, where metric, forward or loss may call the trainer. */
+tread_status tread_trainer_refuse_evaluating(const tread_trainer *trainer);
 /* Whether target or patience end the run. */
 tread_stop_reason tread_trainer_verdict_stops(const tread_trainer *trainer);
 

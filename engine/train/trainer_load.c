@@ -29,7 +29,10 @@ typedef struct part_report {
 
 static bool report_difference(void *data, const tread_difference *difference) {
     const part_report *p = data;
-    const char *also = difference->kind == TREAD_ONLY_IN_FIRST    ? "is in the checkpoint alone"
+    const bool both = difference->kind != TREAD_ONLY_IN_FIRST && difference->kind != TREAD_ONLY_IN_SECOND;
+    const bool hash = both && strcmp(p->part, "data") == 0 && strcmp(difference->path, "hash") == 0;
+    const char *also = hash                                       ? "the data set has other values"
+                       : difference->kind == TREAD_ONLY_IN_FIRST  ? "is in the checkpoint alone"
                        : difference->kind == TREAD_ONLY_IN_SECOND ? "is in this run alone"
                                                                   : difference->text;
     tread_report_part(&p->l->report, "%s.%s: %s", p->part, difference->path, also);
@@ -66,7 +69,7 @@ static void read_fields(loading *l, const char *name, const tread_progress_field
         tread_status status = TREAD_OK;
         if (!fields[i].real)
             status = tread_state_get_integer(tree, fields[i].name, (int64_t *)member);
-        else if (tread_state_find(tree, fields[i].name) == NULL)
+        else if (fields[i].optional && tread_state_find(tree, fields[i].name) == NULL)
             *(double *)member = NAN;
         else
             status = tread_state_get_real(tree, fields[i].name, (double *)member);
@@ -190,6 +193,7 @@ static tread_status load(loading *l) {
     tread_trainer *trainer = l->trainer;
     tread_trainer_parts parts;
     tread_weights_kind held;
+    tread_trainer_hash_data(trainer);
     TREAD_TRY(compare(l, "options", tread_trainer_add_options));
     TREAD_TRY(compare(l, "data", tread_trainer_add_data));
     read_place(l);
@@ -216,6 +220,7 @@ tread_status tread_trainer_load_state(tread_trainer *trainer, const tread_state 
     TREAD_REFUSE_NULL("trainer load state", state);
     if (trainer->running)
         return tread_fail(TREAD_ERROR_STATE, "trainer: no state can be loaded while it runs");
+    TREAD_TRY(tread_trainer_refuse_evaluating(trainer));
     loading l = {.trainer = trainer, .root = state};
     return load(&l);
 }

@@ -71,6 +71,19 @@ static tread_status schedule(const tread_trainer *trainer, tread_schedule_every 
                                                          : tread_lr_scheduler_step(o->scheduler);
 }
 
+/* NaN where all steps of the epoch were skipped. */
+static double mean_loss(const tread_trainer_progress *progress) {
+    return progress->loss_samples > 0 ? progress->loss_sum / (double)progress->loss_samples : (double)NAN;
+}
+
+/* After an epoch that has neither a train nor a test loss, what follows a metric is left alone. */
+static tread_status schedule_epoch(const tread_trainer *trainer, const tread_epoch_metrics *metrics) {
+    const double metric = isnan(metrics->test_loss) ? metrics->train_loss : metrics->test_loss;
+    return isnan(metric) && tread_lr_scheduler_needs_metric(trainer->options.scheduler)
+               ? TREAD_OK
+               : schedule(trainer, TREAD_EVERY_EPOCH, metric);
+}
+
 /* The end of an epoch whose steps are done. Where it fails, the next run does it again. */
 static tread_status finish_epoch(tread_trainer *trainer) {
     tread_trainer_progress *progress = &trainer->progress;
@@ -78,14 +91,14 @@ static tread_status finish_epoch(tread_trainer *trainer) {
     tread_epoch_metrics metrics = {.epoch = progress->epoch + 1,
                                    .steps = progress->steps,
                                    .closure_calls = progress->closure_calls,
-                                   .train_loss = progress->loss_sum / (double)progress->loss_samples,
+                                   .train_loss = mean_loss(progress),
                                    .test_loss = NAN,
                                    .test_accuracy = NAN,
                                    .lr = progress->lr,
                                    .samples_per_second = (double)progress->loss_samples / progress->train_seconds};
     TREAD_TRY(tread_trainer_reserve_history(trainer, trainer->result.n_history));
     TREAD_TRY(tread_trainer_evaluate_epoch(trainer, &metrics, &verdict));
-    TREAD_TRY(schedule(trainer, TREAD_EVERY_EPOCH, isnan(metrics.test_loss) ? metrics.train_loss : metrics.test_loss));
+    TREAD_TRY(schedule_epoch(trainer, &metrics));
     if (verdict.judged)
         TREAD_TRY(schedule(trainer, TREAD_EVERY_EVALUATION, verdict.value));
     tread_trainer_take_verdict(trainer, &verdict, metrics.epoch);
@@ -185,6 +198,15 @@ static tread_status train_epoch(tread_trainer *trainer) {
     return tread_trainer_save_if_due(trainer, true);
 }
 
+/* A request that comes now has nothing to stop, here or in a later run. */
+static void all_epochs_done(tread_trainer *trainer) {
+    const tread_stop_reason verdict = tread_trainer_verdict_stops(trainer);
+    atomic_store(&trainer->stop_requested, 0);
+    trainer->result.stop_reason = trainer->callback_stop       ? TREAD_STOP_CALLBACK
+                                  : verdict != TREAD_STOP_NONE ? verdict
+                                                               : TREAD_STOP_EPOCHS;
+}
+
 static tread_status train(tread_trainer *trainer) {
     TREAD_TRY(tread_trainer_use_weights(trainer, TREAD_WEIGHTS_TRAINING));
     if (!trainer->planned) {
@@ -197,11 +219,8 @@ static tread_status train(tread_trainer *trainer) {
     TREAD_TRY(train_begin(trainer));
     while (trainer->progress.epoch < trainer->options.epochs && !is_over(trainer))
         TREAD_TRY(train_epoch(trainer));
-    if (!is_stopped(trainer)) {
-        trainer->result.stop_reason = tread_trainer_verdict_stops(trainer);
-        if (trainer->result.stop_reason == TREAD_STOP_NONE)
-            trainer->result.stop_reason = TREAD_STOP_EPOCHS;
-    }
+    if (trainer->result.stop_reason == TREAD_STOP_NONE)
+        all_epochs_done(trainer);
     return tread_trainer_save_last(trainer);
 }
 
@@ -224,6 +243,7 @@ tread_status tread_trainer_run(tread_trainer *trainer) {
     TREAD_REFUSE_NULL("trainer run", trainer);
     if (trainer->running)
         return tread_fail(TREAD_ERROR_STATE, "trainer: it runs already; a callback cannot run it again");
+    TREAD_TRY(tread_trainer_refuse_evaluating(trainer));
     if (trainer->options.optimizer == NULL || trainer->options.train == NULL)
         return tread_fail(TREAD_ERROR_STATE, "trainer: it has no %s, so it can only evaluate",
                           trainer->options.optimizer == NULL ? "optimizer" : "training set");
@@ -237,7 +257,7 @@ tread_status tread_trainer_run(tread_trainer *trainer) {
     if (status != TREAD_OK)
         trainer->result.stop_reason = trainer->not_finite ? TREAD_STOP_NOT_FINITE : TREAD_STOP_FAILED;
     trainer->result.seconds = tread_trainer_seconds(trainer);
-    char sentence[1024] = "";
+    char sentence[TREAD_ERROR_BYTES] = "";
     if (status != TREAD_OK) /* a callback's calls may set another */
         memcpy(sentence, tread_last_error(), strnlen(tread_last_error(), sizeof sentence - 1));
     train_end(trainer);

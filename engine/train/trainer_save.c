@@ -26,7 +26,7 @@ static tread_status save(tread_trainer *trainer) {
     }
     tread_state *state = tread_trainer_state(trainer);
     if (state == NULL)
-        return TREAD_ERROR_MEMORY;
+        return trainer->stepping || trainer->evaluating ? TREAD_ERROR_STATE : TREAD_ERROR_MEMORY;
     tread_status status = tread_checkpoint_series_save(trainer->options.checkpoints, info.step, state, info.metric);
     tread_state_destroy(state);
     TREAD_TRY(status);

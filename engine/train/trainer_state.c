@@ -5,20 +5,24 @@
 
 #include "core/status.h"
 #include "core/tensor.h"
+#include "engine/checkpoint/hash.h"
 #include "engine/checkpoint/snapshot.h"
 #include "engine/checkpoint/weights.h"
 #include "engine/data/batches.h"
+#include "engine/data/dataset.h"
 
 #define INTEGER(member)                                                                                                \
-    { #member, false, offsetof(tread_trainer_progress, member) }
+    { #member, false, false, offsetof(tread_trainer_progress, member) }
 #define REAL(member)                                                                                                   \
-    { #member, true, offsetof(tread_trainer_progress, member) }
+    { #member, true, false, offsetof(tread_trainer_progress, member) }
+#define OPTIONAL_REAL(member)                                                                                          \
+    { #member, true, true, offsetof(tread_trainer_progress, member) }
 
 const tread_progress_field tread_progress_fields[] = {
     INTEGER(epoch),        INTEGER(step_in_epoch),  INTEGER(steps),          INTEGER(samples),
     INTEGER(loss_samples), REAL(loss_sum),          INTEGER(closure_calls),  REAL(lr),
-    INTEGER(skipped),      INTEGER(skipped_in_row), INTEGER(evaluated_step), REAL(best),
-    INTEGER(best_step),    INTEGER(best_epoch),     INTEGER(n_not_better),   REAL(target_best),
+    INTEGER(skipped),      INTEGER(skipped_in_row), INTEGER(evaluated_step), OPTIONAL_REAL(best),
+    INTEGER(best_step),    INTEGER(best_epoch),     INTEGER(n_not_better),   OPTIONAL_REAL(target_best),
 };
 const size_t tread_n_progress_fields = sizeof tread_progress_fields / sizeof *tread_progress_fields;
 const tread_progress_field tread_time_fields[] = {REAL(seconds), REAL(train_seconds)};
@@ -59,6 +63,19 @@ tread_status tread_trainer_add_options(const tread_trainer *trainer, tread_state
     return tread_state_add_integer(tree, "restore_best", o->restore_best);
 }
 
+void tread_trainer_hash_data(tread_trainer *trainer) {
+    char parts[3][TREAD_HASH_DIGITS + 1] = {""};
+    const tread_dataset *set = trainer->options.train != NULL ? tread_batches_dataset(trainer->options.train) : NULL;
+    if (set == NULL || set->x == NULL || trainer->data_hash[0] != '\0')
+        return;
+    tread_hash_text(set->x->data, tread_tensor_bytes(set->x), parts[0]);
+    if (set->y != NULL)
+        tread_hash_text(set->y->data, tread_tensor_bytes(set->y), parts[1]);
+    if (set->rows != NULL)
+        tread_hash_text(set->rows, (size_t)set->n * sizeof *set->rows, parts[2]);
+    tread_hash_text(parts, sizeof parts, trainer->data_hash);
+}
+
 tread_status tread_trainer_add_data(const tread_trainer *trainer, tread_state *root) {
     const tread_batches *train = trainer->options.train;
     if (train == NULL)
@@ -75,6 +92,8 @@ tread_status tread_trainer_add_data(const tread_trainer *trainer, tread_state *r
     TREAD_TRY(tread_state_add_integer(tree, "shuffle", shuffle));
     if (shuffle)
         TREAD_TRY(tread_state_add_integer(tree, "seed", (int64_t)seed));
+    if (trainer->data_hash[0] != '\0')
+        TREAD_TRY(tread_state_add_string(tree, "hash", trainer->data_hash));
     tread_state *set = tread_dataset_state_dict(tread_batches_dataset(train));
     tread_status status = tread_state_add_state(tree, "set", set);
     if (status != TREAD_OK)
@@ -131,7 +150,7 @@ static tread_status add_fields(const tread_trainer_progress *progress, const tre
         double real = fields[i].real ? *(const double *)member : 0;
         if (!fields[i].real)
             TREAD_TRY(tread_state_add_integer(tree, fields[i].name, *(const int64_t *)member));
-        else if (isfinite(real))
+        else if (!fields[i].optional || isfinite(real))
             TREAD_TRY(tread_state_add_real(tree, fields[i].name, real));
     }
     return TREAD_OK;
@@ -215,6 +234,9 @@ tread_state *tread_trainer_state(tread_trainer *trainer) {
         return tread_fail_null(TREAD_ERROR_ARGUMENT, "trainer state: the trainer is NULL");
     if (trainer->stepping)
         return tread_fail_null(TREAD_ERROR_STATE, "trainer: it has no state to be saved within a step");
+    if (tread_trainer_refuse_evaluating(trainer) != TREAD_OK)
+        return NULL;
+    tread_trainer_hash_data(trainer);
     tread_trainer_fill_parts(trainer, &parts);
     tread_trainer_lay_bare(trainer, &held);
     tread_state *root = tread_run_state(&parts.run);

@@ -7,10 +7,11 @@
 
 #include "engine/train/trainer.h"
 
-/* The numbers of tread_trainer_progress in the state's "trainer"; reals that are NaN are left out. */
+/* The numbers of tread_trainer_progress in the state's "trainer". optional: a real that may be NaN or infinite, which a
+ * state says by leaving it out. */
 typedef struct tread_progress_field {
     const char *name;
-    bool real;
+    bool real, optional;
     size_t offset;
 } tread_progress_field;
 extern const tread_progress_field tread_progress_fields[];
@@ -32,6 +33,10 @@ typedef struct tread_trainer_parts {
     tread_rng rng;
 } tread_trainer_parts;
 void tread_trainer_fill_parts(const tread_trainer *trainer, tread_trainer_parts *ret_parts);
+
+/* Of the training set's values, labels and choice of rows where they are in memory; once for a trainer, at its first
+ * state (MNIST's 47 MB: 2.3 ms). A source has none. */
+void tread_trainer_hash_data(tread_trainer *trainer);
 
 /* "options" and "data": what a run that goes on must share. */
 tread_status tread_trainer_add_options(const tread_trainer *trainer, tread_state *root);

@@ -121,6 +121,7 @@ tread_status tread_trainer_use_weights(tread_trainer *trainer, tread_weights_kin
         return tread_fail(TREAD_ERROR_ARGUMENT, "trainer: there are no weights of kind %d", (int)kind);
     if (trainer->stepping)
         return tread_fail(TREAD_ERROR_STATE, "trainer: the weights cannot be exchanged within a step");
+    TREAD_TRY(tread_trainer_refuse_evaluating(trainer));
     if (kind == TREAD_WEIGHTS_BEST && (trainer->best_weights == NULL || isnan(trainer->progress.best)))
         return tread_fail(TREAD_ERROR_STATE, "trainer: there are no best weights: %s",
                           trainer->best_weights == NULL ? "restore_best is not set" : "no evaluation was made");

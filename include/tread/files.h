@@ -28,7 +28,8 @@ typedef enum tread_task {
 /* RFC 4180: fields with delimiters between, records ended by LF or CRLF (the last one may lack it), fields with
  * delimiters, line ends or quotes in quotes, a quote in them doubled. Beyond it: a byte order mark of UTF-8 is skipped,
  * blank lines at the end too, and spaces round numbers. Features and targets are decimal numbers, in the same notation
- * whatever the locale, rounded to float32. Labels are any text; which become which classes: see tread_csv_load. */
+ * whatever the locale, rounded to float32. Labels are any text in UTF-8; which become which classes: see
+ * tread_csv_load. */
 
 typedef enum tread_csv_header {
     TREAD_CSV_HEADER_AUTO = 0, /* the first record is one where none of its fields is a number */

@@ -271,10 +271,12 @@ TREAD_API tread_status tread_trainer_run(tread_trainer *trainer);
  * A tree: what tread_run_state gives ("model": the weights of training; "optimizer", "schedulers", "random"); "ema" and
  * "best": weights by name; "trainer": place, sums, best value, skipped steps; "history": a row for each epoch; "time":
  * what clocks said; "options": those that a resumed run must share; "data": how the training set is cut into batches,
- * and its state dict; "program". */
+ * its state dict, and a hash of its values (not of a source's), so that another set of the same size is refused;
+ * "program". */
 
 /* A copy, which the caller destroys; between steps, from callbacks too (but for on_batch_begin and on_batch, which are
- * within one: TREAD_ERROR_STATE). NULL: also as tread_run_state. */
+ * within one), not from what an evaluation calls: metric, forward, loss (TREAD_ERROR_STATE). NULL: also as
+ * tread_run_state. */
 TREAD_API tread_state *tread_trainer_state(tread_trainer *trainer);
 /* Takes a copy of it, all or nothing; "program" is left to the caller. The trainer's options may differ, but for
  * accumulate, clip_norm, clip_value, ema_decay, schedule_every, monitor and restore_best; so may the test set.
@@ -300,8 +302,7 @@ typedef enum tread_weights_kind {
 } tread_weights_kind;
 /* Exchanges the model's weights. With Schedule-Free optimizers there and back is the same but for roundings (see
  * tread_optimizer_set_training), else to the bit. A run goes back to those of training before its next step, where a
- * callback left others. TREAD_ERROR_STATE: within a step, or best ones where there are none.
- */
+ * callback left others. TREAD_ERROR_STATE: within a step or an evaluation, or best ones where there are none. */
 TREAD_API tread_status tread_trainer_use_weights(tread_trainer *trainer, tread_weights_kind kind);
 TREAD_API tread_weights_kind tread_trainer_held_weights(const tread_trainer *trainer);
 

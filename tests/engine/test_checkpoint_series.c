@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "engine/file_system.h"
 #include "tests/engine/files.h"
 #include "tests/engine/series_world.h"
 #include "tests/test.h"
@@ -253,6 +255,33 @@ START_TEST(one_writer_and_many_readers) {
 }
 END_TEST
 
+/* What a user who is not root meets. */
+static int open_as_user(const char *path, int flags, mode_t mode) {
+    struct stat status;
+    if ((flags & O_ACCMODE) == O_WRONLY && stat(path, &status) == 0 && (status.st_mode & S_IWUSR) == 0) {
+        errno = EACCES;
+        return -1;
+    }
+    return open(path, flags, mode);
+}
+
+/* Of a target that its owner may only read. */
+START_TEST(a_dead_writers_file_without_write_permission_is_removed) {
+    test_folder_create();
+    tread_checkpoint_series *series = open_series(1, TREAD_BEST_NONE, false);
+    const char *dead = test_path("run/step-000000000001.safetensors.1-0.tmp");
+    test_write(dead, "half", 4);
+    ck_assert_int_eq(chmod(dead, 0400), 0);
+    tread_file_system table = tread_file_system_default;
+    table.open = open_as_user;
+    tread_file_system_set(&table);
+    save(series, 5, NAN);
+    tread_file_system_set(NULL);
+    ck_assert_int_ne(access(dead, F_OK), 0);
+    finish(series);
+}
+END_TEST
+
 START_TEST(files_of_dead_writers_are_removed_and_no_others) {
     const char *const dead[] = {"run/step-000000000001.safetensors.1-0.tmp", "run/best.safetensors.99999999-12.tmp"};
     const char *const others[] = {"run/weights.1-0.tmp", "run/step-000000000001.safetensors.tmp",
@@ -325,4 +354,5 @@ END_TEST
 TEST_MAIN("checkpoint_series", the_newest_and_the_best_stay, largest_metric_and_every_step,
           a_background_save_is_the_synchronous_one, a_snapshot_takes_its_memory_once,
           damaged_files_are_named_and_passed_over, the_best_is_made_up_for, one_writer_and_many_readers,
-          files_of_dead_writers_are_removed_and_no_others, bad_arguments)
+          a_dead_writers_file_without_write_permission_is_removed, files_of_dead_writers_are_removed_and_no_others,
+          bad_arguments)

@@ -137,8 +137,13 @@ START_TEST(what_is_wrong_is_said_with_its_place) {
     must_fail("a,b,c\n1,nan,x\n", NULL, "t.csv:2: column 2: \"nan\" is not finite");
     must_fail("a,b,c\n1,-inf,x\n", NULL, "\"-inf\" is not finite");
     must_fail("a,b,c\n1,1e39,x\n", NULL, "\"1e39\" is beyond float32");
-    must_fail("a,b,c\n1,1e999,x\n", NULL, "\"1e999\" is not finite");
+    must_fail("a,b,c\n1,1e400,x\n", NULL, "\"1e400\" is beyond float32");
+    must_fail("a,b,c\n1, -.5e999 ,x\n", NULL, "\" -.5e999 \" is beyond float32");
+    must_fail("a,b,c\n1,+Infinity,x\n", NULL, "\"+Infinity\" is not finite");
     must_fail("a,b,c\n1,2,3.5\n", NULL, "\"3.5\" is no label, but a number: for those the task is regression");
+    must_fail("a,b,c\n1,2,gr\xc3\xbcn\n1,2,gr\xfcn\n", NULL, "t.csv:3: column 3: ");
+    must_fail("a,b,c\n1,2,gr\xc3\xbcn\n1,2,gr\xfcn\n", NULL, " is not UTF-8");
+    must_fail("a,b,c\n1,2,\xc3\n", NULL, " is not UTF-8");
     must_fail("", NULL, "t.csv: the file is empty");
     must_fail("\n1,2\n", NULL, "t.csv: the first line is blank");
     must_fail("a,b,c\n", NULL, "t.csv: there are no samples");

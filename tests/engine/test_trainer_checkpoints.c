@@ -268,13 +268,46 @@ START_TEST(other_data_is_refused) {
 }
 END_TEST
 
-/* The state with another number in its "trainer" part. */
-static tread_state *with_number(const tread_state *state, const char *name, int64_t value) {
-    tread_snapshot rest = {.state = NULL}, place = {.state = NULL};
-    ck_assert_ok(tread_snapshot_take(&rest, state, "trainer", false));
-    ck_assert_ok(tread_snapshot_take(&place, tread_state_find(state, "trainer"), name, false));
-    ck_assert_ok(tread_state_add_integer(place.state, name, value));
-    ck_assert_ok(tread_state_add_state(rest.state, "trainer", place.state));
+/* As many samples of the same shape, of which one value is another, in x or in y, or which stand in another order. */
+START_TEST(other_values_are_refused) {
+    tread_state *state = state_after(&plain);
+    world w;
+    int32_t order[N_TRAIN];
+    for (int32_t i = 0; i < N_TRAIN; i++)
+        order[i] = N_TRAIN - 1 - i;
+    world_build(&w, NULL, 0);
+    tread_dataset *reversed = tread_dataset_subset(w.train_set, order, N_TRAIN);
+    tread_batches_options bo = tread_batches_defaults();
+    bo.batch_size = 16;
+    bo.seed = 7;
+    tread_batches *batches = tread_batches_create(NULL, reversed, &bo);
+    for (int k = 0; k < 4; k++) {
+        run r;
+        run_open(&r, &plain, 1, k == 3 ? other_data : NULL, batches);
+        ((float *)tread_dataset_x(r.w.train_set)->data)[N_TRAIN * FEATURES - 1] += k == 1 ? 0.25f : 0;
+        ((int32_t *)tread_dataset_y(r.w.train_set)->data)[N_TRAIN - 1] += k == 2 ? 1 : 0;
+        if (k == 0)
+            ck_assert_ok(tread_trainer_load_state(r.trainer, state));
+        else
+            ck_assert_fails(tread_trainer_load_state(r.trainer, state), TREAD_ERROR_FORMAT,
+                            "data.hash: the data set has other values");
+        run_close(&r);
+    }
+    tread_batches_destroy(batches);
+    tread_dataset_destroy(reversed);
+    world_destroy(&w);
+    tread_state_destroy(state);
+}
+END_TEST
+
+/* The state with another number in one of its parts, or with none for value NULL. */
+static tread_state *with_number(const tread_state *state, const char *part, const char *name, const int64_t *value) {
+    tread_snapshot rest = {.state = NULL}, changed = {.state = NULL};
+    ck_assert_ok(tread_snapshot_take(&rest, state, part, false));
+    ck_assert_ok(tread_snapshot_take(&changed, tread_state_find(state, part), name, false));
+    if (value != NULL)
+        ck_assert_ok(tread_state_add_integer(changed.state, name, *value));
+    ck_assert_ok(tread_state_add_state(rest.state, part, changed.state));
     return rest.state;
 }
 
@@ -307,10 +340,19 @@ START_TEST(damaged_states_are_refused) {
                    {"n_history", 9, "n_history does not go with 4 epochs"},
                    {"n_history", 3, "the history is float64 (4, 7), expected float64 (3, 7)"}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        tread_state *changed = with_number(state, numbers[i].name, numbers[i].value);
+        tread_state *changed = with_number(state, "trainer", numbers[i].name, &numbers[i].value);
         must_refuse(changed, numbers[i].part);
         tread_state_destroy(changed);
     }
+    static const char *const fields[] = {"loss_sum", "lr", "steps", "best_step"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        tread_state *changed = with_number(state, "trainer", fields[i], NULL);
+        must_refuse(changed, fields[i]);
+        tread_state_destroy(changed);
+    }
+    tread_state *timeless = with_number(state, "time", "train_seconds", NULL);
+    must_refuse(timeless, "train_seconds");
+    tread_state_destroy(timeless);
     const tread_tensor *history;
     const double wrong[] = {NAN, INFINITY, -1, 0.5, 1e300};
     ck_assert_ok(tread_state_get_tensor(state, "history", &history));
@@ -456,6 +498,7 @@ START_TEST(states_are_the_same_whatever_the_model_holds) {
 END_TEST
 
 TEST_MAIN("trainer_checkpoints", they_are_written_when_told, the_best_one_stays, the_newest_good_one_is_gone_on_from,
-          another_run_is_refused_with_every_difference, other_data_is_refused, damaged_states_are_refused,
-          the_programs_own_options_travel_along, every_allocation_failing_leaves_the_run_as_it_was,
-          every_allocation_failing_in_a_run_that_saves, states_are_the_same_whatever_the_model_holds)
+          another_run_is_refused_with_every_difference, other_data_is_refused, other_values_are_refused,
+          damaged_states_are_refused, the_programs_own_options_travel_along,
+          every_allocation_failing_leaves_the_run_as_it_was, every_allocation_failing_in_a_run_that_saves,
+          states_are_the_same_whatever_the_model_holds)

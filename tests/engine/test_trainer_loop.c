@@ -203,6 +203,142 @@ START_TEST(schedulers_may_follow_evaluations) {
 }
 END_TEST
 
+static tread_action request_at_the_end(void *data, tread_trainer *trainer, const tread_epoch_metrics *metrics) {
+    if (metrics->epoch == *(const int64_t *)data)
+        tread_trainer_request_stop(trainer);
+    return TREAD_CONTINUE;
+}
+
+START_TEST(a_request_after_the_last_epoch_has_nothing_to_stop) {
+    for (int64_t at = 2; at <= 3; at++) {
+        world w;
+        world_build(&w, NULL, 0);
+        tread_trainer_options o = world_options(&w, 3);
+        tread_callbacks callbacks = tread_callbacks_defaults();
+        callbacks.data = &at;
+        callbacks.on_epoch = request_at_the_end;
+        o.callbacks = &callbacks;
+        o.restore_best = true;
+        tread_trainer *trainer = tread_trainer_create(NULL, &o);
+        ck_assert_ok(tread_trainer_run(trainer));
+        ck_assert_int_eq(tread_trainer_result(trainer)->stop_reason,
+                         at == 3 ? TREAD_STOP_EPOCHS : TREAD_STOP_REQUESTED);
+        ck_assert_int_eq(tread_trainer_held_weights(trainer), at == 3 ? TREAD_WEIGHTS_BEST : TREAD_WEIGHTS_TRAINING);
+        ck_assert_ok(tread_trainer_run(trainer));
+        ck_assert_int_eq(tread_trainer_result(trainer)->stop_reason, TREAD_STOP_EPOCHS);
+        tread_trainer_destroy(trainer);
+        world_destroy(&w);
+    }
+}
+END_TEST
+
+static tread_action skip_second_epoch(void *data, tread_trainer *trainer, const tread_step_info *step) {
+    (void)data, (void)trainer;
+    return step->epoch == 1 ? TREAD_SKIP : TREAD_CONTINUE;
+}
+
+/* It has no loss: nothing to monitor, and nothing for a scheduler that follows one. */
+START_TEST(an_epoch_without_steps_is_not_judged) {
+    world w;
+    world_build(&w, NULL, 0);
+    tread_lr_scheduler *scheduler =
+        tread_lr_scheduler_from_spec(w.optimizer, "reduce_lr_on_plateau:patience=0,factor=0.5");
+    ck_assert_msg(scheduler != NULL, "%s", tread_last_error());
+    tread_trainer_options o = world_options(&w, 3);
+    tread_callbacks callbacks = tread_callbacks_defaults();
+    callbacks.on_step_begin = skip_second_epoch;
+    o.callbacks = &callbacks;
+    o.test = NULL;
+    o.scheduler = scheduler;
+    o.schedule_every = TREAD_EVERY_EPOCH;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    ck_assert_ok(tread_trainer_run(trainer));
+    const tread_train_result *result = tread_trainer_result(trainer);
+    ck_assert(result->steps == 10 && result->n_history == 3);
+    ck_assert(isnan(result->history[1].train_loss));
+    ck_assert(result->best == result->history[2].train_loss && result->n_not_better == 0);
+    ck_assert_int_eq(tread_lr_scheduler_last_step(scheduler), 2);
+    ck_assert(tread_optimizer_lr(w.optimizer, 0) == 0.02);
+    tread_trainer_destroy(trainer);
+    tread_lr_scheduler_destroy(scheduler);
+    world_destroy(&w);
+}
+END_TEST
+
+static tread_action fail_at_length(void *data, tread_trainer *trainer, const tread_epoch_metrics *metrics) {
+    (void)trainer, (void)metrics;
+    return tread_fail(TREAD_ERROR_CALLBACK, "%s", (const char *)data), TREAD_FAIL;
+}
+
+START_TEST(a_long_sentence_comes_whole) {
+    world w;
+    char sentence[4001];
+    memset(sentence, 'x', sizeof sentence - 1);
+    sentence[sizeof sentence - 1] = '\0';
+    world_build(&w, NULL, 0);
+    tread_trainer_options o = world_options(&w, 3);
+    tread_callbacks callbacks = tread_callbacks_defaults();
+    callbacks.data = sentence;
+    callbacks.on_epoch = fail_at_length;
+    o.callbacks = &callbacks;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    ck_assert_int_eq(tread_trainer_run(trainer), TREAD_ERROR_CALLBACK);
+    ck_assert_ptr_nonnull(strstr(tread_last_error(), sentence)); /* too long to be shown */
+    tread_trainer_destroy(trainer);
+    world_destroy(&w);
+}
+END_TEST
+
+/* ---- Within an evaluation ---- */
+
+typedef struct caller {
+    tread_metric metric;
+    tread_trainer *trainer;
+    int calls;
+} caller;
+
+static tread_status call_back(void *data, const tread_tensor *output, const tread_batch *batch, double *ret_sum,
+                              double *ret_weight) {
+    caller *c = data;
+    tread_evaluation evaluation;
+    (void)output;
+    *ret_sum = *ret_weight = (double)batch->count;
+    if (c->trainer == NULL) /* planning */
+        return TREAD_OK;
+    c->calls++;
+    ck_assert_ptr_null(tread_trainer_state(c->trainer));
+    ck_assert_ptr_nonnull(strstr(tread_last_error(), "within an evaluation"));
+    ck_assert_int_eq(tread_trainer_use_weights(c->trainer, TREAD_WEIGHTS_AVERAGED), TREAD_ERROR_STATE);
+    ck_assert_int_eq(tread_trainer_evaluate(c->trainer, NULL, &evaluation), TREAD_ERROR_STATE);
+    ck_assert_int_eq(tread_trainer_run(c->trainer), TREAD_ERROR_STATE);
+    return TREAD_OK;
+}
+
+/* The weights and their averages have changed places: a state would hold one for the other. */
+START_TEST(a_metric_cannot_take_the_state) {
+    world w;
+    caller c = {.metric = {.name = "calls", .batch = call_back}};
+    tread_evaluation evaluation;
+    world_build(&w, NULL, 0);
+    tread_trainer_options o = world_options(&w, 2);
+    c.metric.data = &c;
+    o.metric = &c.metric;
+    o.ema_decay = 0.5;
+    tread_trainer *trainer = tread_trainer_create(NULL, &o);
+    c.trainer = trainer;
+    ck_assert_ok(tread_trainer_run(trainer));
+    ck_assert_int_eq(c.calls, 2 * 2);
+    ck_assert_ok(tread_trainer_evaluate(trainer, NULL, &evaluation));
+    ck_assert_int_eq(c.calls, 3 * 2);
+    tread_state *state = tread_trainer_state(trainer);
+    ck_assert_msg(state != NULL, "%s", tread_last_error());
+    ck_assert_ok(tread_trainer_load_state(trainer, state));
+    tread_state_destroy(state);
+    tread_trainer_destroy(trainer);
+    world_destroy(&w);
+}
+END_TEST
+
 /* ---- Hooks ---- */
 
 typedef struct hooks {
@@ -405,5 +541,7 @@ END_TEST
 
 TEST_MAIN("trainer_loop", evaluations_by_steps_and_by_epochs, patience_ends_the_run_with_the_best_weights,
           the_train_loss_is_monitored_without_a_test_set, limits_and_targets_end_runs,
-          schedulers_may_follow_evaluations, hooks_come_in_order_and_leave_the_run_alone, hooks_may_skip,
-          a_skipped_batch_has_no_weight, hooks_may_stop_before_a_step_and_it_goes_on_the_same)
+          schedulers_may_follow_evaluations, a_request_after_the_last_epoch_has_nothing_to_stop,
+          an_epoch_without_steps_is_not_judged, a_long_sentence_comes_whole, a_metric_cannot_take_the_state,
+          hooks_come_in_order_and_leave_the_run_alone, hooks_may_skip, a_skipped_batch_has_no_weight,
+          hooks_may_stop_before_a_step_and_it_goes_on_the_same)
