@@ -174,5 +174,40 @@ START_TEST(with_steps_left_out_it_ends_with_the_same_bits_too) {
 }
 END_TEST
 
-TEST_MAIN("trainer_state", resumed_after_any_step_it_ends_with_the_same_bits,
+static tread_action only_stop(void *data, tread_trainer *trainer, const tread_step_info *step) {
+    (void)trainer;
+    return step->step_in_epoch == ((hurdles *)data)->stop_at ? TREAD_STOP : TREAD_CONTINUE;
+}
+
+static void never_finite(void *data, tread_trainer_options *options) {
+    with_hurdles(data, options);
+    float *x = tread_dataset_x(tread_batches_dataset(options->train))->data;
+    for (int i = 0; i < N_TRAIN; i++)
+        x[i * FEATURES] = INFINITY;
+    ((hurdles *)data)->callbacks.on_step_begin = only_stop;
+    ((hurdles *)data)->callbacks.on_batch_begin = NULL;
+    options->max_skipped = 3;
+}
+
+/* The steps in a row count across the resume. */
+START_TEST(steps_skipped_in_a_row_are_counted_on) {
+    const run_case c = {.optimizer = "adam", .clip_norm = INFINITY, .accumulate = 1};
+    hurdles first = {.stop_at = 2}, second = {.stop_at = -1};
+    run r;
+    run_open(&r, &c, 1, never_finite, &first);
+    ck_assert_ok(tread_trainer_run(r.trainer));
+    ck_assert_int_eq(tread_trainer_result(r.trainer)->skipped, 2);
+    tread_state *state = tread_trainer_state(r.trainer);
+    ck_assert_msg(state != NULL, "%s", tread_last_error());
+    run_close(&r);
+    run_open(&r, &c, 1, never_finite, &second);
+    ck_assert_ok(tread_trainer_load_state(r.trainer, state));
+    ck_assert_fails(tread_trainer_run(r.trainer), TREAD_ERROR_NUMERIC, "3 steps in a row were skipped");
+    ck_assert_int_eq(tread_trainer_result(r.trainer)->skipped, 3);
+    tread_state_destroy(state);
+    run_close(&r);
+}
+END_TEST
+
+TEST_MAIN("trainer_state", steps_skipped_in_a_row_are_counted_on, resumed_after_any_step_it_ends_with_the_same_bits,
           with_steps_left_out_it_ends_with_the_same_bits_too)
