@@ -141,7 +141,6 @@ static bool stopped_before(const run_case *c, int64_t at, tread_state **ret_stat
 }
 
 START_TEST(with_steps_left_out_it_ends_with_the_same_bits_too) {
-    test_folder_create();
     for (int64_t accumulate = 1; accumulate <= 2; accumulate++) {
         const run_case c = {.optimizer = "adam:lr=0.02",
                             .scheduler = "reduce_lr_on_plateau:patience=1,factor=0.5",
@@ -160,9 +159,6 @@ START_TEST(with_steps_left_out_it_ends_with_the_same_bits_too) {
         for (; stopped_before(&c, at, &state); at++) {
             run r;
             hurdles h = {.stop_at = -1};
-            ck_assert_ok(tread_checkpoint_save(test_path("state.safetensors"), state));
-            tread_state_destroy(state);
-            ck_assert_ok(tread_checkpoint_load(test_path("state.safetensors"), &state));
             run_open(&r, &c, 2 - (int)(at % 2), with_hurdles, &h);
             ck_assert_ok(tread_trainer_load_state(r.trainer, state));
             tread_state_destroy(state);
@@ -175,9 +171,43 @@ START_TEST(with_steps_left_out_it_ends_with_the_same_bits_too) {
         tread_state_destroy(state);
         ck_assert_int_gt(at, 10);
     }
-    test_folder_remove();
 }
 END_TEST
 
-TEST_MAIN("trainer_state", resumed_after_any_step_it_ends_with_the_same_bits,
+static tread_action only_stop(void *data, tread_trainer *trainer, const tread_step_info *step) {
+    (void)trainer;
+    return step->step_in_epoch == ((hurdles *)data)->stop_at ? TREAD_STOP : TREAD_CONTINUE;
+}
+
+static void never_finite(void *data, tread_trainer_options *options) {
+    with_hurdles(data, options);
+    float *x = tread_dataset_x(tread_batches_dataset(options->train))->data;
+    for (int i = 0; i < N_TRAIN; i++)
+        x[i * FEATURES] = INFINITY;
+    ((hurdles *)data)->callbacks.on_step_begin = only_stop;
+    ((hurdles *)data)->callbacks.on_batch_begin = NULL;
+    options->max_skipped = 3;
+}
+
+/* The steps in a row count across the resume. */
+START_TEST(steps_skipped_in_a_row_are_counted_on) {
+    const run_case c = {.optimizer = "adam", .clip_norm = INFINITY, .accumulate = 1};
+    hurdles first = {.stop_at = 2}, second = {.stop_at = -1};
+    run r;
+    run_open(&r, &c, 1, never_finite, &first);
+    ck_assert_ok(tread_trainer_run(r.trainer));
+    ck_assert_int_eq(tread_trainer_result(r.trainer)->skipped, 2);
+    tread_state *state = tread_trainer_state(r.trainer);
+    ck_assert_msg(state != NULL, "%s", tread_last_error());
+    run_close(&r);
+    run_open(&r, &c, 1, never_finite, &second);
+    ck_assert_ok(tread_trainer_load_state(r.trainer, state));
+    ck_assert_fails(tread_trainer_run(r.trainer), TREAD_ERROR_NUMERIC, "3 steps in a row were skipped");
+    ck_assert_int_eq(tread_trainer_result(r.trainer)->skipped, 3);
+    tread_state_destroy(state);
+    run_close(&r);
+}
+END_TEST
+
+TEST_MAIN("trainer_state", steps_skipped_in_a_row_are_counted_on, resumed_after_any_step_it_ends_with_the_same_bits,
           with_steps_left_out_it_ends_with_the_same_bits_too)
