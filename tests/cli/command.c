@@ -45,3 +45,11 @@ void command_must_succeed(const char *arguments) {
     int code = command_run(arguments);
     ck_assert_msg(code == 0, "tread %s: exit code %d: %s", arguments, code, command_error);
 }
+
+void command_must_fail(const char *arguments, int exit_code, const char *const *parts, size_t n) {
+    int code = command_run(arguments);
+    ck_assert_msg(code == exit_code, "tread %s: exit code %d, not %d: %s", arguments, code, exit_code, command_error);
+    ck_assert_str_eq(command_output, "");
+    for (size_t i = 0; i < n && parts[i] != NULL; i++)
+        command_must_contain(command_error, parts[i], arguments);
+}

@@ -317,14 +317,8 @@ static const struct {
 START_TEST(misuse_is_refused_with_what_is_allowed) {
     test_folder_create();
     test_write(test_path("numbers"), "1\n2\n", 4);
-    for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++) {
-        const char *arguments = misuses[i].arguments;
-        int code = command_run(arguments);
-        ck_assert_msg(code == 2, "tread %s: exit code %d: %s", arguments, code, command_error);
-        ck_assert_str_eq(command_output, "");
-        for (size_t part = 0; part < 3 && misuses[i].parts[part] != NULL; part++)
-            command_must_contain(command_error, misuses[i].parts[part], arguments);
-    }
+    for (size_t i = 0; i < sizeof misuses / sizeof *misuses; i++)
+        command_must_fail(misuses[i].arguments, 2, misuses[i].parts, 3);
     test_folder_remove();
 }
 END_TEST
