@@ -7,6 +7,7 @@
 #ifndef TREAD_CORE_PARALLEL_H
 #define TREAD_CORE_PARALLEL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <tread/context.h>
 
@@ -17,6 +18,11 @@ typedef void tread_range_fn(void *argument, int64_t begin, int64_t end);
  * (at least 1; a cache line's worth where neighbours write the same array). n <= 0 calls nothing. */
 void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, int64_t align, tread_range_fn *body,
                         void *argument);
+
+/* Calls body over [0, n), n chunks of about equal work that do not depend on the thread count, on the calling thread
+ * alone unless `fork`. Each thread begins with a contiguous part of its own, chunk by chunk, and then takes what others
+ * have not begun: a thread that a neighbour holds up holds up nobody else for longer than its chunk. */
+void tread_parallel_chunks(const tread_context *context, int64_t n, bool fork, tread_range_fn *body, void *argument);
 
 /* Reductions: [0, n) in at most TREAD_MAX_CHUNKS chunks of equal size (the last may be short), a function of n alone.
  */
