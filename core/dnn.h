@@ -13,6 +13,8 @@
 #include <tread/context.h>
 #include <tread/tensor.h>
 
+#include "core/recorder.h"
+
 typedef struct tread_gemm tread_gemm;
 
 /* C (m, n) = op(A) op(B) (+ bias (n) to every row) (then max(0, .)), for each of `batch` matrices. */
@@ -39,6 +41,12 @@ tread_status tread_gemm_prepare_accumulate(tread_gemm *gemm);
 /* Runs it; with accumulate the product is added to C (bias and relu must be off). TREAD_ERROR_BACKEND: an execution
  * failed, and C is undefined. */
 tread_status tread_gemm_run(tread_gemm *gemm, const void *a, const void *b, const void *bias, void *c, bool accumulate);
+
+/* What profiles call it beside its shape: static text such as "dx". */
+void tread_gemm_set_part(tread_gemm *gemm, const char *part);
+/* What running it once costs: flops = 2 batch m n k, one more for each element of C with bias, and with relu; bytes =
+ * A, B, bias and C once each, C twice with accumulate. */
+tread_cost tread_gemm_cost(const tread_gemm *gemm, bool accumulate);
 
 /* What serves it, for traces and tests: oneDNN's name ("brg:avx512_core", "gemm:jit"), "ref", "none" where an extent is
  * 0; static. */
