@@ -11,6 +11,7 @@ static void free_parameter(tread_parameter *parameter) {
     tread_storage_release(parameter->tensor.storage);
     tread_storage_release(parameter->grad.storage);
     tread_sparse_grad_free(&parameter->tensor);
+    tread_free(parameter->tensor.bf16);
     tread_free(parameter->name);
     tread_free(parameter);
 }

@@ -107,7 +107,7 @@ tread_tensor *tread_tensor_create(tread_dtype dtype, int rank, const int64_t *sh
 }
 
 tread_tensor *tread_tensor_wrap(tread_dtype dtype, int rank, const int64_t *shape, void *data) {
-    tread_tensor made = {.data = data};
+    tread_tensor made = {.data = data, .given = true};
     if (tread_tensor_init(&made, dtype, rank, shape) != TREAD_OK)
         return NULL;
     if (data == NULL && made.count > 0)
@@ -129,7 +129,8 @@ static tread_tensor *share(const tread_tensor *x, tread_tensor made, size_t offs
         return NULL;
     made.data = x->data != NULL ? (char *)x->data + offset : NULL;
     made.storage = x->storage;
-    made.is_view = true;
+    made.is_view = made.given = true;
+    tread_tensor_give(x);
     if (made.storage != NULL)
         atomic_fetch_add_explicit(&made.storage->users, 1, memory_order_relaxed);
     *view = made;
@@ -186,6 +187,7 @@ void tread_tensor_destroy(tread_tensor *x) {
         return;
     tread_storage_release(x->storage);
     tread_sparse_grad_free(x);
+    tread_free(x->bf16);
     if (x->grad != NULL) {
         tread_storage_release(x->grad->storage);
         tread_free(x->grad);
@@ -197,7 +199,13 @@ tread_dtype tread_tensor_dtype(const tread_tensor *x) { return x != NULL ? x->dt
 int tread_tensor_rank(const tread_tensor *x) { return x != NULL ? x->rank : 0; }
 const int64_t *tread_tensor_shape(const tread_tensor *x) { return x != NULL ? x->shape : NULL; }
 int64_t tread_tensor_count(const tread_tensor *x) { return x != NULL ? x->count : 0; }
-void *tread_tensor_data(const tread_tensor *x) { return x != NULL ? x->data : NULL; }
+
+void *tread_tensor_data(const tread_tensor *x) {
+    if (x == NULL)
+        return NULL;
+    tread_tensor_give(x);
+    return x->data;
+}
 
 int64_t tread_tensor_dim(const tread_tensor *x, int axis) {
     int rank = tread_tensor_rank(x);

@@ -38,6 +38,10 @@ struct tread_tensor {
     bool touched;              /* leaves: scratch of tread_backward, false between calls */
     uint32_t version; /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale
                          values */
+    uint16_t *bf16;   /* leaves: data rounded to bfloat16 (core/bf16.h), NULL where nobody has asked for it */
+    uint32_t bf16_version; /* the version that bf16 holds */
+    bool given; /* data may change unseen: its address has been given out, or is the caller's; see tread_tensor_is_given
+                 */
 
     /* Autograd's marks; NULL and 0 in every tensor that is not on a tape. */
     const void
@@ -81,6 +85,14 @@ char *tread_shape_text(char *buffer, int rank, const int64_t *shape);
 tread_status tread_tensor_ensure_grad(tread_tensor *leaf);
 /* For whoever changes the leaf's data. */
 static inline void tread_tensor_touch(tread_tensor *leaf) { leaf->version++; }
+
+/* Whether data can change without tread_tensor_touch(): tread_tensor_data() has given its address out, a view shares
+ * it, or the array is the caller's. Never false again. (Atomic, since threads may read one tensor.) */
+static inline bool tread_tensor_is_given(const tread_tensor *x) { return __atomic_load_n(&x->given, __ATOMIC_RELAXED); }
+static inline void tread_tensor_give(const tread_tensor *x) {
+    if (!tread_tensor_is_given(x))
+        __atomic_store_n((bool *)&x->given, true, __ATOMIC_RELAXED); /* handles are const in name only */
+}
 
 /* Parameters in one flat block: data and gradients, each parameter's start aligned to TREAD_ALIGNMENT. */
 typedef struct tread_parameter_block {

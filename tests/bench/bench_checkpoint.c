@@ -1,14 +1,10 @@
 /* What saving costs a run: shape B (784-512-256-10) with Adam, batch 64, checkpoints of weights and both moments.
  *
- *     bench_checkpoint [--threads 2] [--every 5] [--intervals 3] [--saves 15] [--folder FOLDER] [--json FILE]
- *
  * First saves alone: their bytes, for how long the caller waits (the state is taken and, in the background, copied) and
  * after how long the file is on disk, as medians. Then training, in stretches of --every seconds that alternate: one
  * without checkpoint, one with a checkpoint at its start, synchronous or in the background; the loss is that of steps
  * in the stretch. "waits" is the caller's share of --every seconds, "at most" counts the time until the file is on disk
  * as lost. The folder (the system's for temporary files) decides what is measured: a disk that syncs, or memory. */
-#include <getopt.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,22 +16,15 @@
 #include <tread/trainer.h>
 #include <unistd.h>
 
-#include "engine/train/trainer.h"
+#include "tests/bench/bench.h"
 
 #define MAX_SAVES 101
 
 typedef struct settings {
-    int threads, intervals, saves;
+    int64_t threads, intervals, saves;
     double every;
-    const char *folder, *json;
+    const char *folder;
 } settings;
-
-static void must(bool good, const char *what) {
-    if (!good) {
-        fprintf(stderr, "bench_checkpoint: %s: %s\n", what, tread_last_error());
-        exit(1);
-    }
-}
 
 typedef struct training {
     float *x;
@@ -54,20 +43,20 @@ static tread_action count_steps(void *data, tread_trainer *trainer, const tread_
     (void)step;
     training *t = data;
     t->steps++;
-    return tread_clock_seconds() >= t->stop_at ? TREAD_STOP : TREAD_CONTINUE;
+    return bench_clock() >= t->stop_at ? TREAD_STOP : TREAD_CONTINUE;
 }
 
 static void create_set(training *t) {
     enum { N = 8192, FEATURES = 784, CLASSES = 10 };
     t->x = malloc(sizeof *t->x * N * FEATURES);
     t->y = malloc(sizeof *t->y * N);
-    must(t->x != NULL && t->y != NULL, "memory");
+    bench_must(t->x != NULL && t->y != NULL, "memory");
     for (int i = 0; i < N * FEATURES; i++)
         t->x[i] = (float)((unsigned)i * 2654435761u >> 24) / 256;
     for (int i = 0; i < N; i++)
         t->y[i] = i % CLASSES;
     t->set = tread_dataset_from_labels(N, FEATURES, t->x, CLASSES, t->y);
-    must(t->set != NULL, "data");
+    bench_must(t->set != NULL, "data");
 }
 
 static void create_training(training *t, tread_context *context) {
@@ -84,7 +73,7 @@ static void create_training(training *t, tread_context *context) {
     create_set(t);
     t->batches = tread_batches_create(context, t->set, &bo);
     t->model = tread_mlp(context, &mo);
-    must(t->batches != NULL && t->model != NULL, "model");
+    bench_must(t->batches != NULL && t->model != NULL, "model");
     t->optimizer = tread_optimizer_from_spec(context, tread_module_parameters(t->model), "adam:lr=0.001");
     callbacks.data = t;
     callbacks.on_step = count_steps;
@@ -94,7 +83,7 @@ static void create_training(training *t, tread_context *context) {
     to.epochs = INT64_MAX;
     to.callbacks = &callbacks;
     t->trainer = tread_trainer_create(context, &to);
-    must(t->trainer != NULL, "trainer");
+    bench_must(t->trainer != NULL, "trainer");
 }
 
 static void destroy_training(training *t) {
@@ -112,34 +101,24 @@ static void save(const training *t, tread_checkpoint_series *series, int64_t *st
     parts.parameters = tread_module_parameters(t->model);
     parts.optimizer = t->optimizer;
     tread_state *state = tread_run_state(&parts);
-    must(state != NULL && tread_checkpoint_series_save(series, ++*step, state, NAN) == TREAD_OK, "save");
+    bench_must(state != NULL && tread_checkpoint_series_save(series, ++*step, state, NAN) == TREAD_OK, "save");
     tread_state_destroy(state);
 }
 
 /* Steps a second. */
 static double train(training *t, double seconds) {
-    double start = tread_clock_seconds();
+    double start = bench_clock();
     t->steps = 0;
     t->stop_at = start + seconds;
-    must(tread_trainer_run(t->trainer) == TREAD_OK, "training");
-    return (double)t->steps / (tread_clock_seconds() - start);
-}
-
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, int n) {
-    qsort(values, (size_t)n, sizeof *values, compare_doubles);
-    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+    bench_must(tread_trainer_run(t->trainer) == TREAD_OK, "training");
+    return (double)t->steps / (bench_clock() - start);
 }
 
 static double file_bytes(const char *folder, int64_t step) {
     char path[4200];
     struct stat status;
     snprintf(path, sizeof path, "%s/step-%012lld.safetensors", folder, (long long)step);
-    must(stat(path, &status) == 0, path);
+    bench_must(stat(path, &status) == 0, path);
     return (double)status.st_size;
 }
 
@@ -147,81 +126,71 @@ static tread_checkpoint_series *open_series(const char *folder, bool background)
     tread_checkpoint_series_options o = tread_checkpoint_series_defaults();
     o.background = background;
     tread_checkpoint_series *series = tread_checkpoint_series_open(folder, &o);
-    must(series != NULL, folder);
+    bench_must(series != NULL, folder);
     return series;
 }
 
-static void measure(const settings *s, training *t, const char *folder, bool background, int64_t *step, json_t *rows) {
+static void measure(const settings *s, training *t, const char *folder, bool background, int64_t *step, bench *b) {
     double waits[MAX_SAVES], lasting[MAX_SAVES], loss[MAX_SAVES];
     tread_checkpoint_series *series = open_series(folder, background);
     for (int i = -1; i < s->saves; i++) { /* the first takes its memory */
-        double start = tread_clock_seconds();
+        double start = bench_clock();
         save(t, series, step);
-        double returned = tread_clock_seconds();
-        must(tread_checkpoint_series_wait(series) == TREAD_OK, "save");
+        double returned = bench_clock();
+        bench_must(tread_checkpoint_series_wait(series) == TREAD_OK, "save");
         waits[i < 0 ? 0 : i] = returned - start;
-        lasting[i < 0 ? 0 : i] = tread_clock_seconds() - start;
+        lasting[i < 0 ? 0 : i] = bench_clock() - start;
     }
     for (int i = 0; i < s->intervals; i++) {
-        double without = train(t, s->every), start = tread_clock_seconds();
+        double without = train(t, s->every), start = bench_clock();
         save(t, series, step);
-        double spent = tread_clock_seconds() - start;
+        double spent = bench_clock() - start;
         double with = train(t, s->every - spent) * (s->every - spent) / s->every;
         loss[i] = 1 - with / without;
     }
-    must(tread_checkpoint_series_wait(series) == TREAD_OK, "save");
-    double bytes = file_bytes(folder, *step), wait = median(waits, s->saves), last = median(lasting, s->saves);
-    double lost = median(loss, s->intervals);
+    bench_must(tread_checkpoint_series_wait(series) == TREAD_OK, "save");
+    double bytes = file_bytes(folder, *step);
+    bench_summary wait = bench_scale(bench_summarize(waits, (int)s->saves), 1e3);
+    bench_summary last = bench_scale(bench_summarize(lasting, (int)s->saves), 1e3);
+    bench_summary lost = bench_summarize(loss, (int)s->intervals);
     const char *name = background ? "background" : "synchronous";
-    printf("%-12s %10.0f %11.2f %12.2f %9.3f %% %9.3f %% %11.2f %%\n", name, bytes, wait * 1e3, last * 1e3,
-           100 * wait / s->every, 100 * last / s->every, 100 * lost);
+    printf("%-12s %10.0f %11.2f %12.2f %9.3f %% %9.3f %% %11.2f %%\n", name, bytes, wait.median, last.median,
+           0.1 * wait.median / s->every, 0.1 * last.median / s->every, 100 * lost.median);
     fflush(stdout);
-    json_array_append_new(rows, json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "save", name, "bytes", bytes, "waits_ms",
-                                          wait * 1e3, "on_disk_ms", last * 1e3, "every_seconds", s->every,
-                                          "lost_share_of_steps", lost));
+    json_t *row = bench_row(b, name, (int)s->threads);
+    json_object_set_new(row, "bytes", json_real(bytes));
+    json_object_set_new(row, "every_seconds", json_real(s->every));
+    bench_value(row, "waits_ms", wait);
+    bench_value(row, "on_disk_ms", last);
+    bench_value(row, "lost_share", lost);
     tread_checkpoint_series_destroy(series);
-}
-
-static void parse(int argc, char **argv, settings *s) {
-    static const struct option known[] = {
-        {"threads", 1, NULL, 't'}, {"every", 1, NULL, 'e'}, {"saves", 1, NULL, 's'}, {"intervals", 1, NULL, 'i'},
-        {"folder", 1, NULL, 'f'},  {"json", 1, NULL, 'j'},  {NULL, 0, NULL, 0}};
-    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
-        switch (c) {
-        case 't': s->threads = atoi(optarg); break;
-        case 'e': s->every = atof(optarg); break;
-        case 's': s->saves = atoi(optarg); break;
-        case 'i': s->intervals = atoi(optarg); break;
-        case 'f': s->folder = optarg; break;
-        case 'j': s->json = optarg; break;
-        default: exit(2);
-        }
-    if (s->saves < 1 || s->saves > MAX_SAVES || s->intervals < 1 || s->intervals > MAX_SAVES || !(s->every > 0))
-        exit((fprintf(stderr, "bench_checkpoint: --saves and --intervals take 1 to %d\n", MAX_SAVES), 2));
 }
 
 int main(int argc, char **argv) {
     const char *temporary = getenv("TMPDIR");
     settings s = {.threads = 2, .intervals = 3, .saves = 15, .every = 5, .folder = temporary ? temporary : P_tmpdir};
+    const bench_option options[] = {
+        {"threads", BENCH_COUNT, &s.threads, "N", "threads of the training", 1, 1024},
+        {"every", BENCH_REAL, &s.every, "SECONDS", "length of a stretch of training", 0.1, 3600},
+        {"intervals", BENCH_COUNT, &s.intervals, "N", "stretches of each kind", 1, MAX_SAVES},
+        {"saves", BENCH_COUNT, &s.saves, "N", "saves that are timed alone", 1, MAX_SAVES},
+        {"folder", BENCH_TEXT, &s.folder, "FOLDER", "where the files are written, and removed", 0, 0},
+        {0},
+    };
     char folder[4096], path[4200];
-    parse(argc, argv, &s);
+    bench *b =
+        bench_begin(argc, argv, "What saving checkpoints costs a training of 784-512-256-10 with Adam.", options);
     snprintf(folder, sizeof folder, "%s/bench_checkpoint_XXXXXX", s.folder);
-    must(mkdtemp(folder) != NULL, folder);
-    tread_context_options co = tread_context_defaults();
-    co.threads = s.threads;
-    tread_context *context = tread_context_create(&co);
+    bench_must(mkdtemp(folder) != NULL, folder);
+    tread_context *context = bench_context((int)s.threads);
     training t = {0};
     int64_t step = 0;
-    must(context != NULL, "context");
     create_training(&t, context);
     train(&t, 1);
-    json_t *rows = json_array();
     printf("%-12s %10s %11s %12s %11s %11s %13s\n", "save", "bytes", "waits ms", "on disk ms", "waits", "at most",
            "steps lost");
     for (int background = 0; background < 2; background++)
-        measure(&s, &t, folder, background, &step, rows);
-    must(s.json == NULL || json_dump_file(rows, s.json, JSON_INDENT(2)) == 0, "JSON file");
-    json_decref(rows);
+        measure(&s, &t, folder, background, &step, b);
     for (; step > 0; step--) {
         snprintf(path, sizeof path, "%s/step-%012lld.safetensors", folder, (long long)step);
         unlink(path);
@@ -231,5 +200,5 @@ int main(int argc, char **argv) {
     rmdir(folder);
     destroy_training(&t);
     tread_context_destroy(context);
-    return 0;
+    return bench_end(b);
 }
