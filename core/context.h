@@ -14,6 +14,7 @@ typedef struct tread_recorder tread_recorder;
 struct tread_context {
     tread_thread_count count;
     tread_backend backend; /* never AUTO */
+    bool ref_by_name;      /* the option or TREAD_BACKEND says ref, rather than that there is no other */
     uint64_t seed;
     tread_log_fn log;
     void *log_data;
