@@ -1,9 +1,10 @@
 /* Matrix products by oneDNN's matmul, on plain row-major arrays. Its bits may depend on threads, so a product becomes
  * calls that do not, by rules which look at shape and implementation only:
  * - the AVX-512 brgemm sums each element over one block of k in order, if k <= 1024, however it shares the rest
- *   among threads: a longer k becomes pieces of at most that, run one after the other, each a threaded call;
+ *   among threads: a longer k becomes pieces of at most that, run one after the other, each a threaded call; so it
+ *   is for bfloat16, whose pairs of k one instruction sums;
  * - where that is faster, columns of C are calls of one thread each (dnn_onednn_columns.c);
- * - other implementations block k by threads: C becomes fixed tiles, each a call of one thread.
+ * - other implementations block k by threads (those of AMX may): C becomes fixed tiles, each a call of one thread.
  * The relu is ours, since oneDNN's makes 0 of NaN. */
 #include <omp.h>
 #include <stdatomic.h>
@@ -49,9 +50,12 @@ int tread_onednn_swap_threads(int threads) {
     return before;
 }
 
+static size_t input_size(const tread_gemm_shape *s) { return s->bf16 ? sizeof(uint16_t) : sizeof(float); }
+
 /* The whole of a product, as oneDNN is to see it. */
 static tread_onednn_product whole_product(const tread_gemm_shape *s, bool sum) {
-    tread_onednn_product p = {.batch = s->batch, .m = s->m, .n = s->n, .k = s->k, .bias = s->bias, .sum = sum};
+    tread_onednn_product p = {
+        .batch = s->batch, .m = s->m, .n = s->n, .k = s->k, .bias = s->bias, .sum = sum, .bf16 = s->bf16};
     /* A single row or column lies the same either way; oneDNN knows the plain way better. */
     bool transpose_a = s->transpose_a && s->m > 1 && s->k > 1, transpose_b = s->transpose_b && s->k > 1 && s->n > 1;
     memcpy(p.stride_a, (int64_t[]){s->m * s->k, transpose_a ? 1 : s->k, transpose_a ? s->m : 1}, sizeof p.stride_a);
@@ -70,7 +74,11 @@ tread_status tread_onednn_add_call(const tread_gemm *gemm, tread_onednn_list *li
     if (list->n == 0)
         list->implementation = tread_onednn_implementation(desc);
     tread_onednn_call *call = &list->calls[list->n++];
-    *call = *offsets;
+    int64_t input = part->bf16 ? (int64_t)sizeof(uint16_t) : (int64_t)sizeof(float), output = sizeof(float);
+    *call = (tread_onednn_call){.offset_a = offsets->offset_a * input,
+                                .offset_b = offsets->offset_b * input,
+                                .offset_bias = offsets->offset_bias * output,
+                                .offset_c = offsets->offset_c * output};
     size_t size = tread_onednn_scratchpad_size(desc);
     if (size > 0 && (call->scratch = tread_alloc(size, "scratchpad of a matrix product")) == NULL) {
         dnnl_primitive_desc_destroy(desc);
@@ -106,9 +114,11 @@ static tread_onednn_product piece_at(const tread_onednn_product *whole, bool pac
 static tread_status plan_pieces(const tread_gemm *gemm, const tread_onednn_product *whole, bool packed,
                                 tread_onednn_list *list) {
     int64_t n_pieces = count_pieces(whole), begin;
-    if (packed &&
-        (list->room = tread_alloc((size_t)(whole->m * whole->k) * sizeof(float), "pieces of a matrix")) == NULL)
-        return TREAD_ERROR_MEMORY;
+    if (packed) {
+        list->room = tread_alloc((size_t)(whole->m * whole->k) * input_size(&gemm->shape), "pieces of a matrix");
+        if (list->room == NULL)
+            return TREAD_ERROR_MEMORY;
+    }
     TREAD_TRY(tread_onednn_take_calls(list, n_pieces));
     for (int64_t i = 0; i < n_pieces; i++) {
         tread_onednn_product piece = piece_at(whole, packed, i, &begin);
@@ -175,7 +185,8 @@ tread_status tread_onednn_is_brgemm(const tread_gemm *gemm, const tread_onednn_p
     if (status != dnnl_success || (status = tread_onednn_describe(engine, part, &desc)) != dnnl_success)
         return tread_onednn_fail(gemm, status, "cannot plan");
     const char *implementation = tread_onednn_implementation(desc);
-    *ret_is = strstr(implementation, "brg") != NULL && strstr(implementation, "avx512") != NULL;
+    *ret_is = strstr(implementation, "brg") != NULL && strstr(implementation, "avx512") != NULL &&
+              strstr(implementation, "amx") == NULL;
     dnnl_primitive_desc_destroy(desc);
     return TREAD_OK;
 }
@@ -273,8 +284,8 @@ static void relu_range(void *argument, int64_t begin, int64_t end) {
 
 typedef struct tile_run {
     const tread_onednn_list *list;
-    const float *a, *b, *bias;
-    float *c;
+    const void *a, *b, *bias;
+    void *c;
     atomic_int failure; /* a dnnl_status_t */
 } tile_run;
 
@@ -289,25 +300,33 @@ static void run_tiles(void *argument, int64_t begin, int64_t end) {
     tread_onednn_swap_threads(before);
 }
 
-static dnnl_status_t run_all_tiles(const tread_gemm *gemm, const tread_onednn_list *list, const float *a,
-                                   const float *b, const float *bias, float *c) {
+static dnnl_status_t run_all_tiles(const tread_gemm *gemm, const tread_onednn_list *list, const void *a, const void *b,
+                                   const void *bias, void *c) {
     tile_run run = {.list = list, .a = a, .b = b, .bias = bias, .c = c};
     tread_parallel_for(gemm->context, list->n, list->products >= TILE_PRODUCTS / 2 ? 1 : list->n, 1, run_tiles, &run);
     return (dnnl_status_t)atomic_load(&run.failure);
 }
 
-static dnnl_status_t run_pieces(const tread_gemm *gemm, const tread_onednn_list *list, const float *a, const float *b,
-                                const float *bias, float *c) {
+/* Brings A's pieces to where the calls look for them. */
+static void pack(const tread_gemm *gemm, const tread_onednn_list *list, const void *a) {
+    const int64_t m = gemm->shape.m, row = gemm->shape.k * (int64_t)input_size(&gemm->shape); /* in bytes */
+    for (int i = 0; i < list->n; i++) {
+        int64_t begin = list->calls[i].offset_a / m, end = i + 1 < list->n ? list->calls[i + 1].offset_a / m : row;
+        tread_copy_rows(gemm->context, TREAD_UINT8, m, end - begin, (const char *)a + begin, row,
+                        (char *)list->room + begin * m, end - begin, false);
+    }
+}
+
+static dnnl_status_t run_pieces(const tread_gemm *gemm, const tread_onednn_list *list, const void *a, const void *b,
+                                const void *bias, void *c) {
     dnnl_status_t status = dnnl_success;
-    const int64_t m = gemm->shape.m, k = gemm->shape.k;
-    for (int i = 0; i < list->n && list->room != NULL; i++) {
-        int64_t begin = list->calls[i].offset_a / m, end = i + 1 < list->n ? list->calls[i + 1].offset_a / m : k;
-        tread_copy_rows(gemm->context, TREAD_FLOAT32, m, end - begin, a + begin, k, list->room + begin * m, end - begin,
-                        false);
+    if (list->room != NULL) {
+        pack(gemm, list, a);
+        a = list->room;
     }
     int before = tread_onednn_swap_threads(list->threads);
     for (int i = 0; i < list->n && status == dnnl_success; i++)
-        status = tread_onednn_call_run(&list->calls[i], list->room != NULL ? list->room : a, b, bias, c);
+        status = tread_onednn_call_run(&list->calls[i], a, b, bias, c);
     tread_onednn_swap_threads(before);
     return status;
 }

@@ -129,7 +129,7 @@ static int64_t columns_of_a_call(const tread_gemm *gemm, const tread_onednn_prod
 
 /* Columns [first, first + count), as a product of its own. */
 static tread_onednn_product part_of(const tread_onednn_product *whole, bool turned, int64_t count) {
-    tread_onednn_product part = {.batch = 1, .m = whole->m, .n = count, .k = whole->k};
+    tread_onednn_product part = {.batch = 1, .m = whole->m, .n = count, .k = whole->k, .bf16 = whole->bf16};
     memcpy(part.stride_a, whole->stride_a, sizeof part.stride_a);
     memcpy(part.stride_b, whole->stride_b, sizeof part.stride_b);
     if (turned) {
@@ -183,7 +183,8 @@ tread_status tread_onednn_plan_columns(const tread_gemm *gemm, const tread_onedn
 typedef struct columns_run {
     const tread_gemm *gemm;
     const tread_onednn_list *list;
-    const float *a, *b, *bias;
+    const void *a, *b;
+    const float *bias;
     float *c;
     bool accumulate;
     atomic_int failure; /* a dnnl_status_t */
@@ -195,7 +196,7 @@ static void run_range(void *argument, int64_t begin, int64_t end) {
     const tread_gemm_shape *shape = &run->gemm->shape;
     const bool turned = list->form == TREAD_ONEDNN_TURNED;
     /* The room of the first call serves a thread for all of its calls, and stays in its cache. */
-    float *room = list->room + begin * list->columns * shape->m;
+    float *room = (float *)list->room + begin * list->columns * shape->m;
     int before = tread_onednn_swap_threads(1);
     for (int64_t i = begin; i < end; i++) {
         const int64_t first = i * list->columns;
@@ -221,8 +222,8 @@ static void run_range(void *argument, int64_t begin, int64_t end) {
     tread_onednn_swap_threads(before);
 }
 
-dnnl_status_t tread_onednn_run_columns(const tread_gemm *gemm, const tread_onednn_list *list, const float *a,
-                                       const float *b, const float *bias, float *c, bool accumulate) {
+dnnl_status_t tread_onednn_run_columns(const tread_gemm *gemm, const tread_onednn_list *list, const void *a,
+                                       const void *b, const void *bias, void *c, bool accumulate) {
     columns_run run = {.gemm = gemm,
                        .list = list,
                        .a = a,

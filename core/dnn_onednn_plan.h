@@ -34,7 +34,7 @@ tread_status tread_onednn_fail(const tread_gemm *gemm, dnnl_status_t status, con
 /* oneDNN plans for and uses omp_get_max_threads() of the calling thread. Returns what it was. */
 int tread_onednn_swap_threads(int threads);
 tread_status tread_onednn_take_calls(tread_onednn_list *list, int64_t n);
-/* Appends the call of one part; offsets say where in A, B, C and bias it begins. */
+/* Appends the call of one part; offsets say where in A, B, C and bias it begins, in elements. */
 tread_status tread_onednn_add_call(const tread_gemm *gemm, tread_onednn_list *list, const tread_onednn_product *part,
                                    const tread_onednn_call *offsets);
 /* Whether the AVX-512 brgemm serves a part. */
@@ -51,7 +51,7 @@ tread_status tread_onednn_choose_columns(const tread_gemm *gemm, const tread_one
 tread_status tread_onednn_plan_columns(const tread_gemm *gemm, const tread_onednn_product *whole,
                                        tread_onednn_list *list);
 /* Bias, relu and sum included. */
-dnnl_status_t tread_onednn_run_columns(const tread_gemm *gemm, const tread_onednn_list *list, const float *a,
-                                       const float *b, const float *bias, float *c, bool accumulate);
+dnnl_status_t tread_onednn_run_columns(const tread_gemm *gemm, const tread_onednn_list *list, const void *a,
+                                       const void *b, const void *bias, void *c, bool accumulate);
 
 #endif
