@@ -12,5 +12,9 @@ extern const cli_command cli_schedule;
 extern const cli_command cli_inspect;
 extern const cli_command cli_diff;
 extern const cli_command cli_info;
+extern const cli_command cli_profile;
+
+/* Of `tread profile`; profile.c lists them. */
+extern const cli_command cli_profile_optimizer;
 
 #endif

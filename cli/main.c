@@ -11,8 +11,8 @@
 #include "cli/nearest.h"
 #include "cli/progress.h"
 
-static const cli_command *const commands[] = {&cli_train,    &cli_eval,    &cli_predict, &cli_plot,
-                                              &cli_schedule, &cli_inspect, &cli_diff,    &cli_info};
+static const cli_command *const commands[] = {&cli_train,   &cli_eval, &cli_predict, &cli_plot, &cli_schedule,
+                                              &cli_inspect, &cli_diff, &cli_profile, &cli_info};
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
 static void print_usage(FILE *file) {

@@ -6,6 +6,7 @@
 #define TREAD_CORE_TOPOLOGY_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define TREAD_MAX_CPUS 8192
@@ -27,6 +28,16 @@ int tread_cpus_cores(const char *root, const tread_cpu_set *cpus);
 /* CPUs' worth of time that the tightest control group above this process grants (v2 cpu.max, v1 cpu.cfs_quota_us);
  * 0: no limit. */
 double tread_cgroup_quota(const char *root);
+/* How often, and how long, those quotas have stopped the groups since these began: counters, whose differences say
+ * something. */
+typedef struct tread_throttling {
+    bool known; /* false: no group of ours counts */
+    double periods, seconds;
+} tread_throttling;
+tread_throttling tread_cgroup_throttling(const char *root);
+/* Bytes that can be taken before the system or a control group runs out: the least of MemAvailable and what each group
+ * above this process has left. INFINITY where nothing says. */
+double tread_memory_available(const char *root);
 
 /* From hwloc, read once a process; 0 or "" where unknown. Cache sizes are of one cache, in bytes. */
 typedef struct tread_hardware {

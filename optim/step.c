@@ -4,6 +4,7 @@
 #include "core/context.h"
 #include "core/options.h"
 #include "core/parallel.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "optim/clip.h"
 #include "optim/optimizer.h"
@@ -150,7 +151,10 @@ static tread_status solve(tread_optimizer *optimizer, tread_closure *closure, co
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: a step needs a closure", optimizer->type->table.name);
     optimizer->groups[0].clip = 1;
     optimizer->solving = true;
+    const tread_time_span_key key = {.name = optimizer->type->table.name, .phase = TREAD_TRACE_OTHER};
+    const tread_time_span span = tread_time_span_within(optimizer->context, &key);
     tread_status status = optimizer->type->solve(optimizer, optimizer->solver, closure);
+    tread_time_span_end(optimizer->context, span, (tread_cost){0});
     optimizer->solving = false;
     if (status != TREAD_OK || optimizer->skipped)
         return status;
@@ -167,10 +171,11 @@ static bool looks(const tread_step_options *o) {
     return isfinite(o->max_norm) || o->clip_groups || o->nonfinite != TREAD_NONFINITE_PROPAGATE || o->grad_scale != 1;
 }
 
-static tread_status traced_apply(tread_optimizer *optimizer, const tread_step_options *o, double *ret_norm) {
+static tread_status timed_apply(tread_optimizer *optimizer, const tread_step_options *o, double *ret_norm) {
     const tread_step_extras extras = extras_of(o);
     tread_status status = TREAD_OK;
-    uint64_t start = tread_trace_start(optimizer->context);
+    const tread_time_span_key key = {.name = optimizer->type->table.name, .phase = TREAD_TRACE_OTHER};
+    const tread_time_span span = tread_time_span_begin(optimizer->context, &key);
     if (looks(o))
         status = look(optimizer, o, ret_norm);
     optimizer->skipped = optimizer->skip_next;
@@ -180,7 +185,7 @@ static tread_status traced_apply(tread_optimizer *optimizer, const tread_step_op
         if (status != TREAD_OK && looks(o))
             forget_clip(optimizer); /* it would be applied twice */
     }
-    tread_trace_stop(optimizer->context, start, optimizer->type->table.name, TREAD_TRACE_OTHER);
+    tread_time_span_end(optimizer->context, span, (tread_cost){0});
     if (status == TREAD_OK && optimizer->skipped && extras.zero)
         tread_optimizer_zero_grad(optimizer, extras.to_none);
     return status;
@@ -193,7 +198,7 @@ static tread_status update(tread_optimizer *optimizer, tread_closure *closure, c
         TREAD_TRY(tread_optimizer_evaluate(optimizer, closure, &loss));
     else if (optimizer->skip_next || looks(o)) /* else the plan does */
         TREAD_TRY(tread_optimizer_check_sparse(optimizer));
-    TREAD_TRY(traced_apply(optimizer, o, ret_norm));
+    TREAD_TRY(timed_apply(optimizer, o, ret_norm));
     if (closure != NULL)
         closure->loss = loss;
     return TREAD_OK;

@@ -47,10 +47,10 @@ struct tread_trainer {
 
     tread_parameter **parameters; /* of the model, else of the optimizer: those that averages are of */
     size_t n_parameters;
-    float *ema, *best_weights;    /* all parameters one behind the other; NULL: none */
-    float **averages;             /* those in ema of the optimizer's parameters, by its order; NULL where it has none */
+    float *ema, *best_weights; /* all parameters one behind the other; NULL: none */
+    float **averages;          /* those in ema of the optimizer's parameters, by its order; NULL where it has none */
     size_t n_averages;
-    bool *is_folded; /* by parameter: the optimizer's step averages it */
+    bool *is_folded;              /* by parameter: the optimizer's step averages it */
     tread_weights_kind held;      /* by the model; the arrays hold in exchange what it would hold one kind before */
     unsigned char *batch_skipped; /* of the step under way, a flag for each of accumulate batches */
     tread_tensor *share;          /* a batch's share of its step, of the loss's shape and type; NULL before the first */

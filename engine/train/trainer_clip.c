@@ -93,8 +93,8 @@ static bool looks(const tread_trainer_options *o) {
            isfinite(o->clip_value);
 }
 
-/* Whether the optimizer's step does it all with one read pass. A solver's closure is evaluated again and again, and what
- * comes between two norms takes passes of its own. */
+/* Whether the optimizer's step does it all with one read pass. A solver's closure is evaluated again and again, and
+ * what comes between two norms takes passes of its own. */
 static bool is_one_pass(const tread_trainer_options *o) {
     return o->optimizer->type->solve == NULL && !isfinite(o->clip_value) &&
            !(o->closure == NULL && group_clips(o->optimizer));

@@ -177,6 +177,8 @@ static const struct {
     {"eval", {"--weights FILE must be given"}},
     {"eval --epochs 3", {"unknown option --epochs"}},
     {"eval --weights x --set tets", {"--set: unknown name tets, did you mean test?"}},
+    {"profile", {"usage: tread profile PROFILER", "optimizer"}},
+    {"profile optmizer", {"unknown profiler optmizer, did you mean optimizer?"}},
     {"info --verbose", {"unknown option --verbose", "--threads"}},
 };
 

@@ -1,114 +1,131 @@
 #include "core/topology.h"
 
+#include <math.h>
+
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/thread_count.h"
+#include "tests/core/machine.h"
 #include "tests/test.h"
 
-/* A made-up machine: a folder with the files that the kernel would show. */
-static char root[64];
-
-static void begin_machine(void) {
-    strcpy(root, P_tmpdir "/tread-topology-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
-}
-
-static void end_machine(void) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -r '%s'", root);
-    ck_assert_int_eq(system(command), 0);
-}
-
-static void put(const char *path, const char *text) {
-    char name[512];
-    snprintf(name, sizeof name, "%s%s", root, path);
-    for (char *at = strchr(name + strlen(root) + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
-        *at = '\0';
-        mkdir(name, 0777);
-        *at = '/';
-    }
-    FILE *file = fopen(name, "w");
-    ck_assert_ptr_nonnull(file);
-    fputs(text, file);
-    fclose(file);
-}
-
-#define V2_MOUNT "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
-#define OTHER_MOUNT "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
-
 static void check_quota(double expected) {
-    double quota = tread_cgroup_quota(root);
+    double quota = tread_cgroup_quota(machine_root);
     ck_assert_msg(quota == expected, "quota %g, not %g", quota, expected);
 }
 
 START_TEST(the_least_limit_up_the_v2_hierarchy_counts) {
-    begin_machine();
+    machine_begin();
     check_quota(0); /* nothing there at all */
-    put("/proc/self/mountinfo", OTHER_MOUNT V2_MOUNT);
-    put("/proc/self/cgroup", "0::/user.slice/job/step\n");
+    machine_put("/proc/self/mountinfo", OTHER_MOUNT V2_MOUNT);
+    machine_put("/proc/self/cgroup", "0::/user.slice/job/step\n");
     check_quota(0);
-    put("/sys/fs/cgroup/user.slice/job/step/cpu.max", "max 100000\n");
-    put("/sys/fs/cgroup/user.slice/cpu.max", "400000 100000\n");
+    machine_put("/sys/fs/cgroup/user.slice/job/step/cpu.max", "max 100000\n");
+    machine_put("/sys/fs/cgroup/user.slice/cpu.max", "400000 100000\n");
     check_quota(4);
-    put("/sys/fs/cgroup/user.slice/job/cpu.max", "75000 50000\n");
+    machine_put("/sys/fs/cgroup/user.slice/job/cpu.max", "75000 50000\n");
     check_quota(1.5);
-    put("/sys/fs/cgroup/user.slice/job/step/cpu.max", "200000 100000\n");
+    machine_put("/sys/fs/cgroup/user.slice/job/step/cpu.max", "200000 100000\n");
     check_quota(1.5);
-    put("/sys/fs/cgroup/cpu.max", "50000 100000\n"); /* of the root of a namespace */
+    machine_put("/sys/fs/cgroup/cpu.max", "50000 100000\n"); /* of the root of a namespace */
     check_quota(0.5);
-    put("/sys/fs/cgroup/cpu.max", "nonsense\n");
+    machine_put("/sys/fs/cgroup/cpu.max", "nonsense\n");
     check_quota(1.5);
-    end_machine();
+    machine_end();
 }
 END_TEST
 
 START_TEST(v1_quotas_are_found_beside_v2) {
-    begin_machine();
-    put("/proc/self/mountinfo", OTHER_MOUNT "33 31 0:30 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n"
-                                            "34 31 0:31 /docker/abc /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
-                                            "38 31 0:37 / /cg/unified rw - cgroup2 cgroup2 rw\n");
-    put("/proc/self/cgroup", "9:cpuset:/\n2:cpu,cpuacct:/docker/abc/inner\n0::/\n");
-    put("/cg/cpu/cpu.cfs_quota_us", "300000\n");
-    put("/cg/cpu/cpu.cfs_period_us", "100000\n");
+    machine_begin();
+    machine_put("/proc/self/mountinfo", OTHER_MOUNT "33 31 0:30 / /cg/cpuset rw - cgroup cgroup rw,cpuset\n"
+                                                    "34 31 0:31 /docker/abc /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
+                                                    "38 31 0:37 / /cg/unified rw - cgroup2 cgroup2 rw\n");
+    machine_put("/proc/self/cgroup", "9:cpuset:/\n2:cpu,cpuacct:/docker/abc/inner\n0::/\n");
+    machine_put("/cg/cpu/cpu.cfs_quota_us", "300000\n");
+    machine_put("/cg/cpu/cpu.cfs_period_us", "100000\n");
     check_quota(3);
-    put("/cg/cpu/inner/cpu.cfs_quota_us", "-1\n");
-    put("/cg/cpu/inner/cpu.cfs_period_us", "100000\n");
+    machine_put("/cg/cpu/inner/cpu.cfs_quota_us", "-1\n");
+    machine_put("/cg/cpu/inner/cpu.cfs_period_us", "100000\n");
     check_quota(3);
-    put("/cg/cpu/inner/cpu.cfs_quota_us", "250000\n");
+    machine_put("/cg/cpu/inner/cpu.cfs_quota_us", "250000\n");
     check_quota(2.5);
-    put("/cg/unified/cpu.max", "100000 100000\n");
+    machine_put("/cg/unified/cpu.max", "100000 100000\n");
     check_quota(1);
-    put("/proc/self/cgroup", "2:cpu,cpuacct:/docker/abcdef\n"); /* not below what is mounted */
+    machine_put("/proc/self/cgroup", "2:cpu,cpuacct:/docker/abcdef\n"); /* not below what is mounted */
     check_quota(3);
-    end_machine();
+    machine_end();
+}
+END_TEST
+
+START_TEST(throttling_adds_up_over_the_groups) {
+    machine_begin();
+    ck_assert(!tread_cgroup_throttling(machine_root).known);
+    machine_put("/proc/self/mountinfo", OTHER_MOUNT V2_MOUNT);
+    machine_put("/proc/self/cgroup", "0::/job/step\n");
+    machine_put("/sys/fs/cgroup/job/step/cpu.stat", "usage_usec 9\nuser_usec 5\nnr_periods 7\nnr_throttled 3\n"
+                                                    "throttled_usec 2500000\n");
+    machine_put("/sys/fs/cgroup/job/cpu.stat", "usage_usec 9\nnr_periods 7\nnr_throttled 1\nthrottled_usec 500000\n");
+    machine_put("/sys/fs/cgroup/cpu.stat", "usage_usec 9\nuser_usec 5\n"); /* the root has no quota */
+    tread_throttling t = tread_cgroup_throttling(machine_root);
+    ck_assert(t.known && t.periods == 4 && t.seconds == 3);
+    machine_put("/proc/self/mountinfo", "34 31 0:31 / /cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n");
+    machine_put("/proc/self/cgroup", "2:cpu,cpuacct:/\n");
+    machine_put("/cg/cpu/cpu.stat", "nr_periods 10\nnr_throttled 5\nthrottled_time 1500000000\n");
+    t = tread_cgroup_throttling(machine_root);
+    ck_assert(t.known && t.periods == 5 && t.seconds == 1.5);
+    machine_end();
+}
+END_TEST
+
+START_TEST(memory_is_what_the_tightest_group_has_left) {
+    machine_begin();
+    ck_assert(isinf(tread_memory_available(machine_root)));
+    machine_put("/proc/meminfo", "MemTotal:       16000 kB\nMemFree:         100 kB\nMemAvailable:    8000 kB\n");
+    ck_assert(tread_memory_available(machine_root) == 8000 * 1024);
+    machine_put("/proc/self/mountinfo", OTHER_MOUNT V2_MOUNT);
+    machine_put("/proc/self/cgroup", "0::/job\n");
+    machine_put("/sys/fs/cgroup/job/memory.max", "max\n");
+    machine_put("/sys/fs/cgroup/job/memory.current", "500\n");
+    ck_assert(tread_memory_available(machine_root) == 8000 * 1024);
+    machine_put("/sys/fs/cgroup/memory.max", "5000\n");
+    machine_put("/sys/fs/cgroup/memory.current", "4000\n");
+    ck_assert(tread_memory_available(machine_root) == 1000);
+    machine_put("/sys/fs/cgroup/memory.stat", "anon 3000\nfile 900\ninactive_file 700\n"); /* would be dropped */
+    ck_assert(tread_memory_available(machine_root) == 1700);
+    machine_put("/sys/fs/cgroup/memory.current", "9000\n"); /* above a limit that was lowered */
+    ck_assert(tread_memory_available(machine_root) == 0);
+    machine_put("/proc/self/mountinfo", "34 31 0:31 / /cg/memory rw - cgroup cgroup rw,memory\n");
+    machine_put("/proc/self/cgroup", "4:memory:/\n");
+    machine_put("/cg/memory/memory.limit_in_bytes", "6000\n");
+    machine_put("/cg/memory/memory.usage_in_bytes", "1000\n");
+    ck_assert(tread_memory_available(machine_root) == 5000);
+    machine_end();
 }
 END_TEST
 
 START_TEST(cores_are_counted_among_the_allowed) {
-    begin_machine();
-    put("/sys/devices/system/cpu/online", "0-5,8\n");
+    machine_begin();
+    machine_put("/sys/devices/system/cpu/online", "0-5,8\n");
     for (int cpu = 0; cpu < 6; cpu++) {
         char path[128], text[32];
         snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
         snprintf(text, sizeof text, cpu % 2 == 0 ? "%d,%d\n" : "%d-%d\n", cpu / 2 * 2, cpu / 2 * 2 + 1);
-        put(path, text);
+        machine_put(path, text);
     }
     tread_cpu_set cpus;
-    tread_cpus_read(root, "/sys/devices/system/cpu/online", &cpus);
+    tread_cpus_read(machine_root, "/sys/devices/system/cpu/online", &cpus);
     ck_assert_int_eq(tread_cpus_count(&cpus), 7);
-    ck_assert_int_eq(tread_cpus_cores(root, &cpus), 4); /* (0 1) (2 3) (4 5), and 8 whose core is not known */
-    put("/mask", "1,3-4\n");
-    tread_cpus_read(root, "/mask", &cpus);
-    ck_assert_int_eq(tread_cpus_cores(root, &cpus), 3);
-    put("/mask", "4-5\n");
-    tread_cpus_read(root, "/mask", &cpus);
-    ck_assert_int_eq(tread_cpus_cores(root, &cpus), 1);
-    tread_cpus_read(root, "/absent", &cpus);
+    ck_assert_int_eq(tread_cpus_cores(machine_root, &cpus), 4); /* (0 1) (2 3) (4 5), and 8 whose core is not known */
+    machine_put("/mask", "1,3-4\n");
+    tread_cpus_read(machine_root, "/mask", &cpus);
+    ck_assert_int_eq(tread_cpus_cores(machine_root, &cpus), 3);
+    machine_put("/mask", "4-5\n");
+    tread_cpus_read(machine_root, "/mask", &cpus);
+    ck_assert_int_eq(tread_cpus_cores(machine_root, &cpus), 1);
+    tread_cpus_read(machine_root, "/absent", &cpus);
     ck_assert_int_eq(tread_cpus_count(&cpus), 0);
-    end_machine();
+    machine_end();
 }
 END_TEST
 
@@ -159,5 +176,6 @@ START_TEST(this_machine_is_counted) {
 }
 END_TEST
 
-TEST_MAIN("topology", the_least_limit_up_the_v2_hierarchy_counts, v1_quotas_are_found_beside_v2,
+TEST_MAIN("topology", throttling_adds_up_over_the_groups, memory_is_what_the_tightest_group_has_left,
+          the_least_limit_up_the_v2_hierarchy_counts, v1_quotas_are_found_beside_v2,
           cores_are_counted_among_the_allowed, the_machine_s_count_says_why, this_machine_is_counted)
