@@ -9,8 +9,8 @@
 
 const float tread_step_zeros[TREAD_STEP_BLOCK] __attribute__((aligned(64))) = {0};
 
-/* What is worth a second thread, in bytes moved: some 5 us of work on one. */
-#define FORK ((int64_t)768 << 10)
+/* What is worth a second thread, in bytes moved: 8 us of work on one, where two break even. */
+#define FORK ((int64_t)2 << 20)
 
 /* ---- Chunks ----
  *
@@ -62,7 +62,7 @@ tread_update tread_step_part(const tread_optimizer *optimizer, const tread_plan_
 
 /* The pass over all pieces. */
 typedef struct pass {
-    const tread_optimizer *optimizer;
+    tread_optimizer *optimizer;
     const tread_step_extras *extras; /* NULL: a switch of modes */
     bool training;
     int64_t chunk; /* bytes */
@@ -130,9 +130,11 @@ static void run_chunks(void *argument, int64_t first, int64_t last) {
 }
 
 static void run_pass(pass p) {
-    const int64_t bytes = p.optimizer->plan.n_bytes;
+    tread_optimizer *optimizer = p.optimizer;
+    const int64_t bytes = optimizer->plan.n_bytes;
     p.chunk = chunk_bytes(bytes);
-    tread_parallel_chunks(p.optimizer->context, (bytes + p.chunk - 1) / p.chunk, bytes >= FORK, run_chunks, &p);
+    tread_parallel_chunks(optimizer->context, (bytes + p.chunk - 1) / p.chunk, bytes >= FORK ? &optimizer->judge : NULL,
+                          run_chunks, &p);
 }
 
 void tread_step_run_switch(tread_optimizer *optimizer, bool training) {
@@ -173,9 +175,9 @@ static void reduce_chunks(void *argument, int64_t begin, int64_t end) {
 
 static void reduce_all(tread_optimizer *optimizer) {
     const tread_optimizer_type *type = optimizer->type;
-    const tread_leaves *leaves = &optimizer->leaves;
-    tread_parallel_chunks(optimizer->context, leaves->n_chunks, optimizer->plan.n_bytes >= FORK, reduce_chunks,
-                          optimizer);
+    tread_leaves *leaves = &optimizer->leaves;
+    tread_parallel_chunks(optimizer->context, leaves->n_chunks, optimizer->plan.n_bytes >= FORK ? &leaves->judge : NULL,
+                          reduce_chunks, optimizer);
     for (size_t i = 0; i < optimizer->n_items; i++) {
         tread_optimizer_item *item = &optimizer->items[i];
         if (!item->active || item->whole)
