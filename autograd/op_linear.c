@@ -74,8 +74,12 @@ static tread_status plan_products(tread_node *node, linear_plan *own) {
     TREAD_TRY(tread_gemm_create(node->context, &y, &own->forward));
     if (node->input_needs[0])
         TREAD_TRY(tread_gemm_create(node->context, &dx, &own->grad_x));
+    if (node->input_needs[0])
+        tread_gemm_set_part(own->grad_x, "dx");
     if (node->input_needs[1])
         TREAD_TRY(tread_gemm_create(node->context, &dw, &own->grad_w));
+    if (node->input_needs[1])
+        tread_gemm_set_part(own->grad_w, "dw");
     return TREAD_OK;
 }
 
@@ -141,12 +145,35 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
+/* forward: the product with bias (and relu), and a pass from z to y where z is kept.
+ * backward: the products; and the pass over dy, which with an activation reads y or z and writes dz (2 flops an
+ * element), and with a bias adds up db (1). */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const linear_plan *own = node->plan;
+    const double n = (double)(own->rows * own->n_out);
+    tread_cost sum = {0};
+    if (!backward) {
+        sum = tread_gemm_cost(own->forward, false);
+        return own->z == NULL ? sum : tread_cost_sum(sum, tread_op_cost(node, n, 1, 2));
+    }
+    if (own->grad_x != NULL)
+        sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_x, false));
+    if (own->grad_w != NULL)
+        sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_w, false));
+    const bool needs_db = node->inputs[2] != NULL && node->input_needs[2];
+    if (own->dz != NULL || needs_db)
+        sum =
+            tread_cost_sum(sum, tread_op_cost(node, n, (own->dz != NULL ? 2 : 0) + needs_db, own->dz != NULL ? 3 : 1));
+    return needs_db ? tread_cost_sum(sum, tread_op_cost(node, (double)own->n_out, 0, 1)) : sum;
+}
+
 const tread_op tread_op_linear = {.name = "linear",
                                   .plan = plan,
                                   .forward = forward,
                                   .backward = backward,
                                   .prepare_backward = prepare_backward,
-                                  .release = release};
+                                  .release = release,
+                                  .cost = cost};
 
 tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, tread_tensor *b,
                            tread_activation activation) {

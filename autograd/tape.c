@@ -155,9 +155,9 @@ static tread_status apply(tread_tape *tape, const tread_op *op, tread_tensor *co
     TREAD_TRY(tread_plan_bind(tape, tape->length, op, inputs, n_inputs, attributes, tread_grad_enabled()));
     tread_node_private *own = tread_tape_node(tape, tape->length);
     bind_call(tape, own, inputs);
-    uint64_t start = tread_trace_start(own->node.context);
+    const tread_time_span span = tread_node_span_begin(&own->node, TREAD_TRACE_FORWARD);
     TREAD_TRY(op->forward(&own->node));
-    tread_trace_stop(own->node.context, start, op->name, TREAD_TRACE_FORWARD);
+    tread_node_span_end(&own->node, span);
     tape->length++;
     *ret_output = own->node.output;
     return TREAD_OK;

@@ -69,6 +69,10 @@ tread_status tread_plan_bind(tread_tape *tape, size_t index, const tread_op *op,
                              int n_inputs, const tread_attributes *attributes, bool record);
 void tread_plan_free(tread_node_private *own);
 
+/* autograd/cost.c: one call of an operation, to be measured. */
+tread_time_span tread_node_span_begin(const tread_node *node, tread_trace_phase phase);
+void tread_node_span_end(const tread_node *node, tread_time_span span);
+
 static inline tread_node_private *tread_tape_node(const tread_tape *tape, size_t index) {
     return tape->slots[index]->bound;
 }

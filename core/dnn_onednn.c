@@ -1,8 +1,9 @@
 /* Matrix products by oneDNN's matmul, on plain row-major arrays. Its bits may depend on threads, so a product becomes
  * calls that do not, by rules which look at shape and implementation only:
  * - the AVX-512 brgemm sums each element over one block of k in order, if k <= 1024, however it shares the rest
- *   among threads: a longer k becomes pieces of at most that, run one after the other, each a threaded call;
- * - other implementations block k by threads: C becomes fixed tiles, each a call of one thread.
+ *   among threads: a longer k becomes pieces of at most that, run one after the other, each a threaded call; so it
+ *   is for bfloat16, whose pairs of k one instruction sums;
+ * - other implementations block k by threads (those of AMX may): C becomes fixed tiles, each a call of one thread.
  * The relu is ours, since oneDNN's makes 0 of NaN. */
 #include "core/dnn_onednn.h"
 
@@ -65,7 +66,8 @@ static int64_t round_up(int64_t x, int64_t unit) { return (x + unit - 1) / unit 
 
 /* The whole of a product, as oneDNN is to see it. */
 static tread_onednn_product whole_product(const tread_gemm_shape *s, bool sum) {
-    tread_onednn_product p = {.batch = s->batch, .m = s->m, .n = s->n, .k = s->k, .bias = s->bias, .sum = sum};
+    tread_onednn_product p = {
+        .batch = s->batch, .m = s->m, .n = s->n, .k = s->k, .bias = s->bias, .sum = sum, .bf16 = s->bf16};
     /* A single row or column lies the same either way; oneDNN knows the plain way better. */
     bool transpose_a = s->transpose_a && s->m > 1 && s->k > 1, transpose_b = s->transpose_b && s->k > 1 && s->n > 1;
     memcpy(p.stride_a, (int64_t[]){s->m * s->k, transpose_a ? 1 : s->k, transpose_a ? s->m : 1}, sizeof p.stride_a);
@@ -74,7 +76,7 @@ static tread_onednn_product whole_product(const tread_gemm_shape *s, bool sum) {
     return p;
 }
 
-/* Appends the call of one part; offsets say where in A, B, C and bias it begins. */
+/* Appends the call of one part; offsets say where in A, B, C and bias it begins, in elements. */
 static tread_status add_call(const tread_gemm *gemm, call_list *list, const tread_onednn_product *part,
                              const tread_onednn_call *offsets) {
     dnnl_engine_t engine;
@@ -85,7 +87,11 @@ static tread_status add_call(const tread_gemm *gemm, call_list *list, const trea
     if (list->n == 0)
         list->implementation = tread_onednn_implementation(desc);
     tread_onednn_call *call = &list->calls[list->n++];
-    *call = *offsets;
+    int64_t input = part->bf16 ? (int64_t)sizeof(uint16_t) : (int64_t)sizeof(float), output = sizeof(float);
+    *call = (tread_onednn_call){.offset_a = offsets->offset_a * input,
+                                .offset_b = offsets->offset_b * input,
+                                .offset_bias = offsets->offset_bias * output,
+                                .offset_c = offsets->offset_c * output};
     size_t size = tread_onednn_scratchpad_size(desc);
     if (size > 0 && (call->scratch = tread_alloc(size, "scratchpad of a matrix product")) == NULL) {
         dnnl_primitive_desc_destroy(desc);
@@ -185,7 +191,8 @@ static tread_status pieces_keep_bits(const tread_gemm *gemm, const tread_onednn_
         if (status != dnnl_success || (status = tread_onednn_describe(engine, &piece, &desc)) != dnnl_success)
             return fail(gemm, status, "cannot plan");
         const char *implementation = tread_onednn_implementation(desc);
-        keep = strstr(implementation, "brg") != NULL && strstr(implementation, "avx512") != NULL;
+        keep = strstr(implementation, "brg") != NULL && strstr(implementation, "avx512") != NULL &&
+               strstr(implementation, "amx") == NULL;
         dnnl_primitive_desc_destroy(desc);
     }
     *ret_keep = keep;
@@ -246,8 +253,8 @@ static void relu_range(void *argument, int64_t begin, int64_t end) {
 
 typedef struct tile_run {
     const call_list *list;
-    const float *a, *b, *bias;
-    float *c;
+    const void *a, *b, *bias;
+    void *c;
     atomic_int failure; /* a dnnl_status_t */
 } tile_run;
 

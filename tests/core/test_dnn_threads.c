@@ -29,9 +29,10 @@ static const int64_t shapes[][6] = {
 };
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
-static tread_gemm_shape shape_at(size_t i, bool fused) {
+static tread_gemm_shape shape_at(size_t i, bool fused, bool bf16) {
     const int64_t *s = shapes[i];
-    return (tread_gemm_shape){TREAD_FLOAT32, s[0], s[1], s[2], s[3], s[4] != 0, s[5] != 0, fused, fused && i % 2 == 0};
+    return (tread_gemm_shape){TREAD_FLOAT32,       s[0], s[1], s[2], s[3], s[4] != 0, s[5] != 0, fused,
+                              fused && i % 2 == 0, bf16};
 }
 
 /* Any order of summing k + 2 terms (the products, bias, and C when accumulating), each rounded, with products rounded
@@ -63,9 +64,9 @@ static void check_errors(const operands *x, bool accumulate) {
     }
 }
 
-static void check_bits(size_t i, bool fused, bool accumulate, tread_context *const *contexts, const int *counts,
-                       int n) {
-    operands x = make_operands(shape_at(i, fused));
+static void check_bits(size_t i, bool fused, bool accumulate, bool bf16, tread_context *const *contexts,
+                       const int *counts, int n) {
+    operands x = make_operands(shape_at(i, fused, bf16));
     size_t bytes = x.count_c * sizeof(float);
     float *first = tread_alloc(bytes, "a test");
     multiply(contexts[0], &x, accumulate);
@@ -74,24 +75,49 @@ static void check_bits(size_t i, bool fused, bool accumulate, tread_context *con
     for (int t = 1; t < n; t++) {
         multiply(contexts[t], &x, accumulate);
         ck_assert_msg(memcmp(first, x.c, bytes) == 0,
-                      "%ldx%ldx%ld, fused %d, accumulate %d: %d threads give other bits than %d", (long)shapes[i][0],
-                      (long)shapes[i][1], (long)shapes[i][2], fused, accumulate, counts[t], counts[0]);
+                      "%ldx%ldx%ld, bf16 %d, fused %d, accumulate %d: %d threads give other bits than %d",
+                      (long)shapes[i][0], (long)shapes[i][1], (long)shapes[i][2], bf16, fused, accumulate, counts[t],
+                      counts[0]);
     }
     tread_free(first);
     free_operands(&x);
 }
 
-START_TEST(bits_are_those_of_one_thread) {
+static void check_all_bits(bool bf16) {
     static const int counts[] = {1, 2, 3, 4, 8};
     tread_context *contexts[5];
     for (int t = 0; t < 5; t++)
         contexts[t] = make_context(counts[t], TREAD_BACKEND_AUTO);
     for (size_t i = 0; i < N_SHAPES; i++) {
-        check_bits(i, true, false, contexts, counts, 5);
-        check_bits(i, false, i % 2 == 0, contexts, counts, 5);
+        check_bits(i, true, false, bf16, contexts, counts, 5);
+        check_bits(i, false, i % 2 == 0, bf16, contexts, counts, 5);
     }
     for (int t = 0; t < 5; t++)
         tread_context_destroy(contexts[t]);
+}
+
+START_TEST(bits_are_those_of_one_thread) { check_all_bits(false); }
+END_TEST
+
+/* Where the CPU cannot, or ONEDNN_MAX_CPU_ISA says so, it is refused with the reason. */
+START_TEST(bits_of_bf16_are_those_of_one_thread) {
+    if (tread_dnn_has_bf16()) {
+        check_all_bits(true);
+        return;
+    }
+    tread_context *context = make_context(1, TREAD_BACKEND_AUTO), *ref = make_context(1, TREAD_BACKEND_REF);
+    tread_gemm *gemm = NULL;
+    tread_gemm_shape shape = shape_at(0, false, true);
+    if (tread_dnn_version() != NULL) {
+        ck_assert_fails(tread_gemm_create(context, &shape, &gemm), TREAD_ERROR_BACKEND, "avx512_bf16");
+        ck_assert_ptr_null(gemm);
+    }
+    operands x = make_operands(shape);
+    multiply(ref, &x, false);
+    check_errors(&x, false);
+    free_operands(&x);
+    tread_context_destroy(context);
+    tread_context_destroy(ref);
 }
 END_TEST
 
@@ -126,7 +152,7 @@ START_TEST(the_hosts_thread_count_stays) {
     int before = omp_get_max_threads();
     omp_set_num_threads(7);
     for (size_t i = 0; i < N_SHAPES; i += 9) {
-        operands x = make_operands(shape_at(i, true));
+        operands x = make_operands(shape_at(i, true, false));
         multiply(context, &x, false);
         ck_assert_int_eq(omp_get_max_threads(), 7);
         free_operands(&x);
@@ -161,7 +187,7 @@ START_TEST(products_run_beside_each_other) {
     worker workers[4];
     for (size_t i = 0; i < 4; i++) {
         workers[i] =
-            (worker){.context = make_context(1, TREAD_BACKEND_AUTO), .x = make_operands(shape_at(3 * i, true))};
+            (worker){.context = make_context(1, TREAD_BACKEND_AUTO), .x = make_operands(shape_at(3 * i, true, false))};
         ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
     }
     for (size_t i = 0; i < 4; i++) {
@@ -179,5 +205,5 @@ START_TEST(products_run_beside_each_other) {
 }
 END_TEST
 
-TEST_MAIN("dnn_threads", bits_are_those_of_one_thread, bits_do_not_depend_on_earlier_plans,
-          the_hosts_thread_count_stays, products_run_beside_each_other)
+TEST_MAIN("dnn_threads", bits_are_those_of_one_thread, bits_of_bf16_are_those_of_one_thread,
+          bits_do_not_depend_on_earlier_plans, the_hosts_thread_count_stays, products_run_beside_each_other)
