@@ -178,6 +178,7 @@ START_TEST(relu_keeps_nan) {
         check_nan(contexts[i], TREAD_FLOAT32, 3, 4, 5);
         check_nan(contexts[i], TREAD_FLOAT32, 64, 64, 64);
         check_nan(contexts[i], TREAD_FLOAT32, 256, 300, 1500);
+        check_nan(contexts[i], TREAD_FLOAT32, 40, 240, 300);
         check_nan(contexts[i], TREAD_FLOAT64, 64, 64, 64);
         tread_context_destroy(contexts[i]);
     }
@@ -217,6 +218,13 @@ START_TEST(every_allocation_may_fail) {
                               (tread_gemm_shape){TREAD_FLOAT32, 64, 100, 2500, 1, false, true, false, false, false});
     check_failing_allocations(NULL,
                               (tread_gemm_shape){TREAD_FLOAT32, 300, 200, 2500, 1, true, false, false, false, false});
+    /* Turned, by columns, and from packed pieces. */
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 32, 256, 300, 1, false, true, false, false, false});
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 90, 300, 1500, 1, false, true, false, false, false});
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 64, 100, 1500, 1, false, false, false, false, false});
     tread_context *ref = make_context(1, TREAD_BACKEND_REF);
     check_failing_allocations(ref, (tread_gemm_shape){TREAD_FLOAT32, 9, 40, 300, 2, false, true, false, false, true});
     tread_context_destroy(ref);
@@ -224,9 +232,11 @@ START_TEST(every_allocation_may_fail) {
 END_TEST
 
 START_TEST(running_takes_no_memory) {
-    for (int dtype = 0; dtype < 2; dtype++) {
-        operands x =
-            make_operands((tread_gemm_shape){(tread_dtype)dtype, 70, 90, 1300, 1, false, true, false, true, false});
+    for (int i = 0; i < 8; i++) { /* by tiles, from packed pieces, turned, by columns */
+        tread_gemm_shape shape = {(tread_dtype)(i % 2), 70, 90, 1300, 1, false, i / 2 != 1, false, true, false};
+        if (i / 2 > 1)
+            shape.n = i / 2 == 2 ? 288 : 200;
+        operands x = make_operands(shape);
         tread_gemm *gemm;
         ck_assert_ok(tread_gemm_create(NULL, &x.shape, &gemm));
         uint64_t calls = tread_memory_calls();
