@@ -169,6 +169,7 @@ int main(int argc, char **argv) {
         {0},
     };
     bench *b = bench_begin(argc, argv, "Times the tread command from the start of the process to its end.", options);
+    bench_check_list("only", s.only, "version,step,epoch,accuracy");
     char path[4096 + 32], threads[32];
     ssize_t length = readlink("/proc/self/exe", path, 4095);
     if (s.command == NULL && length > 0) { /* build/tests/bench/bench_command: build/cli/tread */
