@@ -98,9 +98,9 @@ static tread_status run(tread_tape *tape, size_t start) {
             continue;
         own->used = true;
         own->node.grad = own->grad.data;
-        uint64_t begin = tread_trace_start(own->node.context);
+        const tread_time_span span = tread_node_span_begin(&own->node, TREAD_TRACE_BACKWARD);
         TREAD_TRY(own->node.op->backward(&own->node));
-        tread_trace_stop(own->node.context, begin, own->node.op->name, TREAD_TRACE_BACKWARD);
+        tread_node_span_end(&own->node, span);
     }
     return TREAD_OK;
 }

@@ -7,6 +7,7 @@
 
 #include <tread/ops.h>
 
+#include "core/recorder.h"
 #include "core/tensor.h"
 
 typedef struct tread_node tread_node;
@@ -29,6 +30,10 @@ typedef struct tread_op {
      * do. */
     tread_status (*prepare_backward)(tread_node *node, const bool *accumulate);
     void (*release)(tread_node *node); /* frees node->plan; NULL: nothing to free */
+    /* What one forward or backward of the planned node computes and moves, by a formula that stands above it and
+     * depends on shapes, attributes and input_needs alone: see tread_cost. A workspace counts only where forward keeps
+     * something for backward; gradients that are added to count as if written. NULL: no arithmetic and no bytes. */
+    tread_cost (*cost)(const tread_node *node, bool backward);
 } tread_op;
 
 /* An op's options, zeroed past what the op uses, so that they compare by memcmp. */
@@ -85,6 +90,11 @@ tread_rng tread_node_draw(tread_node *node, uint64_t n);
 tread_status tread_op_axis(const tread_node *node, int64_t axis, int rank, int *ret_axis);
 /* TREAD_ERROR_DTYPE unless every given input is float32 or float64, all alike. */
 tread_status tread_op_check_float(const tread_node *node);
+
+/* For cost(): passes over n elements of the node's type, each read or written once, and flops for each of n. */
+tread_cost tread_op_cost(const tread_node *node, double n, double flops, double passes);
+/* How many of the first n inputs want a gradient. */
+int tread_op_count_needs(const tread_node *node, int n);
 
 /* Every op, in the order of tread/ops.h, NULL at the end; the tests walk it. */
 extern const tread_op *const tread_op_table[];

@@ -55,11 +55,32 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
+/* forward: a, b and y once, one flop an element of y. backward, for each operand that needs it: dy, for mul the other
+ * operand besides, for div that and for b also y, and the operand's gradient; a flop for each factor and each term of
+ * the sum over broadcast axes. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const double n = (double)node->output->count;
+    const tread_binary kind = (tread_binary)node->attributes.integer[0];
+    tread_cost sum = {0};
+    if (!backward)
+        return tread_op_cost(node, 1, n, n + (double)(node->inputs[0]->count + node->inputs[1]->count));
+    for (int i = 0; i < 2; i++) {
+        if (!node->input_needs[i])
+            continue;
+        const double count = (double)node->inputs[i]->count, other = (double)node->inputs[1 - i]->count;
+        const bool is_quotient = kind == TREAD_BINARY_DIV && i == 1; /* -dy y / b */
+        const double factors = kind == TREAD_BINARY_ADD ? 0 : is_quotient ? 2 : kind == TREAD_BINARY_SUB ? i : 1;
+        const double read = is_quotient ? 2 * n + count : kind >= TREAD_BINARY_MUL ? n + other : n;
+        sum = tread_cost_sum(sum, tread_op_cost(node, 1, n * factors + n - count, read + count));
+    }
+    return sum;
+}
+
 static void release(tread_node *node) { tread_free(node->plan); }
 
 #define BINARY(op, kind)                                                                                               \
     const tread_op tread_op_##op = {                                                                                   \
-        .name = #op, .plan = plan, .forward = forward, .backward = backward, .release = release};                      \
+        .name = #op, .plan = plan, .forward = forward, .backward = backward, .release = release, .cost = cost};        \
     tread_tensor *tread_##op(tread_tape *tape, tread_tensor *a, tread_tensor *b) {                                     \
         if (a == NULL || b == NULL)                                                                                    \
             return tread_tape_fail(tape, TREAD_ERROR_ARGUMENT, #op ": %s is NULL", a == NULL ? "a" : "b");             \

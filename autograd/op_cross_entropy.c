@@ -121,9 +121,32 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
+/* cross_entropy forward: the scores, the labels, a double for each row, and where a gradient is wanted its numbers; 4
+ * flops a score (compared, subtracted, raised, added up), 2 more for the gradient, 2 a row (log, sum). backward: one
+ * factor for each of them. */
+static tread_cost cost_cross_entropy(const tread_node *node, bool backward) {
+    const tread_cross_entropy_shape shape = shape_of(node);
+    const double n = (double)(shape.rows * shape.classes), rows = (double)shape.rows;
+    if (backward)
+        return tread_op_cost(node, n, 1, 2);
+    tread_cost sum =
+        tread_op_cost(node, 1, n * (node->requires_grad ? 6 : 4) + 2 * rows, n * (1 + node->requires_grad));
+    sum.bytes += rows * (double)(tread_dtype_size(shape.label_dtype) + sizeof(double));
+    return sum;
+}
+
+/* nll forward: a score, a label and a double for each row, 1 flop. backward: the labels, and all of dx. */
+static tread_cost cost_nll(const tread_node *node, bool backward) {
+    const tread_cross_entropy_shape shape = shape_of(node);
+    const double rows = (double)shape.rows, n = backward ? (double)(shape.rows * shape.classes) : rows;
+    tread_cost sum = tread_op_cost(node, 1, backward ? 0 : rows, n);
+    sum.bytes += rows * (double)(tread_dtype_size(shape.label_dtype) + (backward ? 0 : sizeof(double)));
+    return sum;
+}
+
 const tread_op tread_op_cross_entropy = {
-    .name = "cross_entropy", .plan = plan, .forward = forward, .backward = backward};
-const tread_op tread_op_nll = {.name = "nll", .plan = plan, .forward = forward, .backward = backward};
+    .name = "cross_entropy", .plan = plan, .forward = forward, .backward = backward, .cost = cost_cross_entropy};
+const tread_op tread_op_nll = {.name = "nll", .plan = plan, .forward = forward, .backward = backward, .cost = cost_nll};
 
 tread_cross_entropy_options tread_cross_entropy_defaults(void) {
     return (tread_cross_entropy_options){.size = sizeof(tread_cross_entropy_options), .ignore_index = -100};

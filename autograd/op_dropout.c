@@ -32,7 +32,16 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
-const tread_op tread_op_dropout = {.name = "dropout", .plan = plan, .forward = forward, .backward = backward};
+/* x, y and a byte for each element, one flop; forward writes the bytes and reads them again. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const double n = (double)node->output->count;
+    tread_cost sum = tread_op_cost(node, n, 1, 2);
+    sum.bytes += n * (backward ? 1 : 2);
+    return sum;
+}
+
+const tread_op tread_op_dropout = {
+    .name = "dropout", .plan = plan, .forward = forward, .backward = backward, .cost = cost};
 
 tread_tensor *tread_dropout(tread_tape *tape, tread_tensor *x, double p) {
     if (x == NULL)

@@ -239,18 +239,39 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
+/* forward: a row of the table and an index for each entry, and y; a flop for each number but the first of a bag.
+ * backward: dy, the index, and each entry's row of the gradient written once (a dense gradient is zeroed besides); a
+ * flop for each number. Rows that are met again, and entries left out as padding, count as any other: this depends on
+ * shapes alone. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const bag_plan *own = node->plan;
+    const double entries = (double)node->inputs[1]->count, width = (double)node->inputs[0]->shape[1];
+    const double rows = (double)node->output->count, adds = entries * width - rows;
+    const bool is_sparse = node->attributes.integer[1] != 0;
+    tread_cost sum;
+    if (backward)
+        sum = tread_op_cost(node, 1, entries * width,
+                            rows + entries * width + (is_sparse ? 0 : (double)node->inputs[0]->count));
+    else
+        sum = tread_op_cost(node, 1, own->is_bag && adds > 0 ? adds : 0, entries * width + rows);
+    sum.bytes += entries * sizeof(int32_t);
+    return sum;
+}
+
 const tread_op tread_op_embedding = {.name = "embedding",
                                      .plan = plan_embedding,
                                      .forward = forward,
                                      .backward = backward,
                                      .prepare_backward = prepare_backward,
-                                     .release = release};
+                                     .release = release,
+                                     .cost = cost};
 const tread_op tread_op_embedding_bag = {.name = "embedding_bag",
                                          .plan = plan_bag,
                                          .forward = forward,
                                          .backward = backward,
                                          .prepare_backward = prepare_backward,
-                                         .release = release};
+                                         .release = release,
+                                         .cost = cost};
 
 /* ---- The functions ---- */
 

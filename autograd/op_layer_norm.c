@@ -68,7 +68,28 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
-const tread_op tread_op_layer_norm = {.name = "layer_norm", .plan = plan, .forward = forward, .backward = backward};
+/* forward: x, y, gamma, beta, and mean and scale of each row; an element takes 5 flops (two for the mean of x and of
+ * (x - mean)^2 each, one for the factor), and one each for gamma and beta.
+ * backward, of x: x, dy, dx, gamma, mean and scale; 8 flops, and one for gamma. Of gamma and beta, in one pass: x, dy,
+ * mean and scale, and what they are; 4 flops for gamma and 1 for beta. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const tread_layer_norm_shape shape = shape_of(node);
+    const double n = (double)node->output->count, rows = 2 * (double)shape.rows, length = (double)shape.length;
+    const bool has[2] = {node->inputs[1] != NULL, node->inputs[2] != NULL};
+    const bool needs[2] = {has[0] && node->input_needs[1], has[1] && node->input_needs[2]};
+    tread_cost sum = {0};
+    if (!backward)
+        return tread_op_cost(node, 1, n * (5 + has[0] + has[1]), 2 * n + rows + length * (has[0] + has[1]));
+    if (node->input_needs[0])
+        sum = tread_op_cost(node, 1, n * (8 + has[0]), 3 * n + rows + length * has[0]);
+    if (needs[0] || needs[1])
+        sum = tread_cost_sum(sum, tread_op_cost(node, 1, n * (4 * needs[0] + needs[1]),
+                                                (needs[0] ? 2 * n + rows : n) + length * (needs[0] + needs[1])));
+    return sum;
+}
+
+const tread_op tread_op_layer_norm = {
+    .name = "layer_norm", .plan = plan, .forward = forward, .backward = backward, .cost = cost};
 
 tread_tensor *tread_layer_norm(tread_tape *tape, tread_tensor *x, tread_tensor *gamma, tread_tensor *beta, double eps) {
     if (x == NULL)

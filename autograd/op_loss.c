@@ -52,7 +52,18 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
-#define LOSS(op) const tread_op tread_op_##op = {.name = #op, .plan = plan, .forward = forward, .backward = backward}
+/* forward: x and the target; 3 flops an element (difference, its function, the sum), bce_with_logits 6. backward, for
+ * each of the two that needs it: both, and the gradient; 2 flops, bce_with_logits 4. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const bool is_bce = kind_of(node) == TREAD_LOSS_BCE;
+    const double n = (double)node->inputs[0]->count;
+    if (!backward)
+        return tread_op_cost(node, n, is_bce ? 6 : 3, 2);
+    return tread_op_cost(node, n * tread_op_count_needs(node, 2), is_bce ? 4 : 2, 3);
+}
+
+#define LOSS(op)                                                                                                       \
+    const tread_op tread_op_##op = {.name = #op, .plan = plan, .forward = forward, .backward = backward, .cost = cost}
 LOSS(mse);
 LOSS(l1);
 LOSS(huber);

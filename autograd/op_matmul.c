@@ -58,8 +58,12 @@ static tread_status plan(tread_node *node) {
     TREAD_TRY(tread_gemm_create(node->context, &y, &own->forward));
     if (node->input_needs[0])
         TREAD_TRY(tread_gemm_create(node->context, &da, &own->grad_a));
+    if (node->input_needs[0])
+        tread_gemm_set_part(own->grad_a, "da");
     if (node->input_needs[1])
         TREAD_TRY(tread_gemm_create(node->context, &db, &own->grad_b));
+    if (node->input_needs[1])
+        tread_gemm_set_part(own->grad_b, "db");
     return TREAD_OK;
 }
 
@@ -88,12 +92,26 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
+/* The products. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const matmul_plan *own = node->plan;
+    tread_cost sum = {0};
+    if (!backward)
+        return tread_gemm_cost(own->forward, false);
+    if (own->grad_a != NULL)
+        sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_a, false));
+    if (own->grad_b != NULL)
+        sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_b, false));
+    return sum;
+}
+
 const tread_op tread_op_matmul = {.name = "matmul",
                                   .plan = plan,
                                   .forward = forward,
                                   .backward = backward,
                                   .prepare_backward = prepare_backward,
-                                  .release = release};
+                                  .release = release,
+                                  .cost = cost};
 
 tread_tensor *tread_matmul(tread_tape *tape, tread_tensor *a, tread_tensor *b) {
     if (a == NULL || b == NULL)

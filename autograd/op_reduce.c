@@ -97,11 +97,22 @@ static tread_status backward_max(tread_node *node) {
     return TREAD_OK;
 }
 
+/* forward: x and y, one flop an element of x. backward: dy and dx, max also x and y; one flop an element of x. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const double n = (double)node->inputs[0]->count, reduced = (double)node->output->count;
+    const bool is_max = node->op == &tread_op_max_axis && backward;
+    return tread_op_cost(node, 1, n, (n + reduced) * (is_max ? 2 : 1));
+}
+
 static void release(tread_node *node) { tread_free(node->plan); }
 
 #define REDUCTION(op, how, kind)                                                                                       \
-    const tread_op tread_op_##op = {                                                                                   \
-        .name = #op, .plan = how, .forward = forward_##kind, .backward = backward_##kind, .release = release};
+    const tread_op tread_op_##op = {.name = #op,                                                                       \
+                                    .plan = how,                                                                       \
+                                    .forward = forward_##kind,                                                         \
+                                    .backward = backward_##kind,                                                       \
+                                    .release = release,                                                                \
+                                    .cost = cost};
 #define REDUCE_ALL(op)                                                                                                 \
     REDUCTION(op, plan_all, sum)                                                                                       \
     tread_tensor *tread_##op(tread_tape *tape, tread_tensor *x) {                                                      \

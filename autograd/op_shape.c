@@ -14,6 +14,23 @@ static void copy_flat(const tread_node *node, const void *from, void *to, bool a
 
 static void release(tread_node *node) { tread_free(node->plan); }
 
+/* forward: y is read and written. backward: dy is read, and written for each input that needs it; of a slice all of x's
+ * gradient is written. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const double n = (double)node->output->count;
+    if (!backward)
+        return tread_op_cost(node, n, 0, 2);
+    double moved = node->op == &tread_op_slice ? n : 0;
+    for (int i = 0; i < node->n_inputs; i++)
+        if (node->input_needs[i])
+            moved += (node->op == &tread_op_slice ? 1 : 2) * (double)node->inputs[i]->count;
+    return tread_op_cost(node, moved, 0, 1);
+}
+/* A reshape's forward moves nothing. */
+static tread_cost cost_reshape(const tread_node *node, bool backward) {
+    return backward ? cost(node, true) : (tread_cost){0};
+}
+
 /* --- reshape: integer[0] is the rank, then come the extents --- */
 
 static tread_status plan_reshape(tread_node *node) {
@@ -55,8 +72,11 @@ static tread_status backward_reshape(tread_node *node) {
     return TREAD_OK;
 }
 
-const tread_op tread_op_reshape = {
-    .name = "reshape", .plan = plan_reshape, .forward = forward_reshape, .backward = backward_reshape};
+const tread_op tread_op_reshape = {.name = "reshape",
+                                   .plan = plan_reshape,
+                                   .forward = forward_reshape,
+                                   .backward = backward_reshape,
+                                   .cost = cost_reshape};
 
 tread_tensor *tread_reshape(tread_tape *tape, tread_tensor *x, int rank, const int64_t *shape) {
     if (x == NULL || (shape == NULL && rank != 0))
@@ -130,7 +150,8 @@ const tread_op tread_op_transpose = {.name = "transpose",
                                      .plan = plan_transpose,
                                      .forward = forward_transpose,
                                      .backward = backward_transpose,
-                                     .release = release};
+                                     .release = release,
+                                     .cost = cost};
 
 tread_tensor *tread_transpose(tread_tape *tape, tread_tensor *x, int axis0, int axis1) {
     if (x == NULL)
@@ -217,8 +238,12 @@ static tread_status backward_concat(tread_node *node) {
     return TREAD_OK;
 }
 
-const tread_op tread_op_concat = {
-    .name = "concat", .plan = plan_concat, .forward = forward_concat, .backward = backward_concat, .release = release};
+const tread_op tread_op_concat = {.name = "concat",
+                                  .plan = plan_concat,
+                                  .forward = forward_concat,
+                                  .backward = backward_concat,
+                                  .release = release,
+                                  .cost = cost};
 
 tread_tensor *tread_concat(tread_tape *tape, tread_tensor *const *tensors, size_t n, int axis) {
     if (tensors == NULL || n == 0 || n > INT32_MAX)
@@ -273,8 +298,12 @@ static tread_status backward_slice(tread_node *node) {
     return TREAD_OK;
 }
 
-const tread_op tread_op_slice = {
-    .name = "slice", .plan = plan_slice, .forward = forward_slice, .backward = backward_slice, .release = release};
+const tread_op tread_op_slice = {.name = "slice",
+                                 .plan = plan_slice,
+                                 .forward = forward_slice,
+                                 .backward = backward_slice,
+                                 .release = release,
+                                 .cost = cost};
 
 tread_tensor *tread_slice(tread_tape *tape, tread_tensor *x, int axis, int64_t begin, int64_t end) {
     if (x == NULL)

@@ -41,8 +41,16 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
-const tread_op tread_op_softmax = {.name = "softmax", .plan = plan, .forward = forward, .backward = backward};
-const tread_op tread_op_log_softmax = {.name = "log_softmax", .plan = plan, .forward = forward, .backward = backward};
+/* forward: x and y; an element is compared, subtracted, raised, added up, and divided (log_softmax: subtracted): 5.
+ * backward: y, dy and dx; dx = y (dy - sum(dy y)) and dx = dy - exp(y) sum(dy): 4. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    return tread_op_cost(node, (double)node->output->count, backward ? 4 : 5, backward ? 3 : 2);
+}
+
+const tread_op tread_op_softmax = {
+    .name = "softmax", .plan = plan, .forward = forward, .backward = backward, .cost = cost};
+const tread_op tread_op_log_softmax = {
+    .name = "log_softmax", .plan = plan, .forward = forward, .backward = backward, .cost = cost};
 
 static tread_tensor *apply(tread_tape *tape, const tread_op *op, tread_tensor *x, int axis) {
     if (x == NULL)

@@ -29,6 +29,13 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
+/* forward: reads x, writes y. backward: reads dy and x or y (neg: dy alone), writes dx, and multiplies besides. One
+ * flop a function. */
+static tread_cost cost(const tread_node *node, bool backward) {
+    const bool is_neg = node->attributes.integer[0] == TREAD_UNARY_NEG;
+    return tread_op_cost(node, (double)node->output->count, backward && !is_neg ? 2 : 1, backward && !is_neg ? 3 : 2);
+}
+
 static tread_tensor *apply(tread_tape *tape, const tread_op *op, tread_unary kind, tread_tensor *x, double p,
                            double q) {
     if (x == NULL)
@@ -38,7 +45,7 @@ static tread_tensor *apply(tread_tape *tape, const tread_op *op, tread_unary kin
 }
 
 #define UNARY_OP(op)                                                                                                   \
-    const tread_op tread_op_##op = {.name = #op, .plan = plan, .forward = forward, .backward = backward};
+    const tread_op tread_op_##op = {.name = #op, .plan = plan, .forward = forward, .backward = backward, .cost = cost};
 #define UNARY(op, kind)                                                                                                \
     UNARY_OP(op)                                                                                                       \
     tread_tensor *tread_##op(tread_tape *tape, tread_tensor *x) { return apply(tape, &tread_op_##op, kind, x, 0, 0); }

@@ -54,6 +54,17 @@ void tread_tape_set_rng(tread_tape *tape, tread_rng rng) {
     tape->rng = rng;
 }
 
+tread_precision tread_tape_precision(const tread_tape *tape) {
+    return tape != NULL ? tape->precision : TREAD_PRECISION_FLOAT32;
+}
+
+tread_status tread_tape_set_precision(tread_tape *tape, tread_precision precision) {
+    TREAD_REFUSE_NULL("tape set precision", tape);
+    TREAD_TRY(tread_precision_check(tape->given, precision));
+    tape->precision = precision;
+    return TREAD_OK;
+}
+
 tread_status tread_tape_note(tread_tape *tape, tread_status status) {
     if (tape->status == TREAD_OK) {
         tape->status = status;
@@ -155,9 +166,9 @@ static tread_status apply(tread_tape *tape, const tread_op *op, tread_tensor *co
     TREAD_TRY(tread_plan_bind(tape, tape->length, op, inputs, n_inputs, attributes, tread_grad_enabled()));
     tread_node_private *own = tread_tape_node(tape, tape->length);
     bind_call(tape, own, inputs);
-    uint64_t start = tread_trace_start(own->node.context);
+    const tread_time_span span = tread_node_span_begin(&own->node, TREAD_TRACE_FORWARD);
     TREAD_TRY(op->forward(&own->node));
-    tread_trace_stop(own->node.context, start, op->name, TREAD_TRACE_FORWARD);
+    tread_node_span_end(&own->node, span);
     tape->length++;
     *ret_output = own->node.output;
     return TREAD_OK;

@@ -52,6 +52,7 @@ struct tread_tape {
     tread_node_private *newest, *oldest;
     size_t parked_nodes, parked_bytes;
     tread_rng rng;
+    tread_precision precision;
     tread_status status;
     char error[1024];
 };
@@ -68,6 +69,10 @@ tread_status tread_tape_check_tensor(const tread_tape *tape, const char *op, con
 tread_status tread_plan_bind(tread_tape *tape, size_t index, const tread_op *op, tread_tensor *const *inputs,
                              int n_inputs, const tread_attributes *attributes, bool record);
 void tread_plan_free(tread_node_private *own);
+
+/* autograd/cost.c: one call of an operation, to be measured. */
+tread_time_span tread_node_span_begin(const tread_node *node, tread_trace_phase phase);
+void tread_node_span_end(const tread_node *node, tread_time_span span);
 
 static inline tread_node_private *tread_tape_node(const tread_tape *tape, size_t index) {
     return tape->slots[index]->bound;

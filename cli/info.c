@@ -53,6 +53,7 @@ static void print_info(const tread_system_info *info) {
         printf("%-16s %s, %s\n", "oneDNN", info->onednn_version, or_else(info->onednn_isa, "instruction set unknown"));
     else
         printf("%-16s not in this build\n", "oneDNN");
+    printf("%-16s %s\n", "bf16", info->bf16 ? "yes" : info->bf16_reason);
     if (info->openmp_version != 0)
         printf("%-16s %d; GOMP_SPINCOUNT %s, OMP_WAIT_POLICY %s\n", "OpenMP", info->openmp_version,
                or_else(info->gomp_spincount, "not set"), or_else(info->omp_wait_policy, "not set"));

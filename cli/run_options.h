@@ -21,8 +21,8 @@ typedef struct cli_run_options {
 #define CLI_RUN_UNSET                                                                                                  \
     { .early_stop = -1 }
 
-/* Their entries in a subcommand's table, whose options struct has them as member. */
-#define CLI_RUN_OPTIONS(type, member)                                                                                  \
+/* Their entries in a subcommand's table, whose options struct has them as member: of its steps, and of its end. */
+#define CLI_STEP_OPTIONS(type, member)                                                                                 \
     {.name = "accumulate",                                                                                             \
      .value = "N",                                                                                                     \
      .initial = "1",                                                                                                   \
@@ -57,19 +57,20 @@ typedef struct cli_run_options {
          .kind = CLI_CHOICE,                                                                                           \
          .offset = offsetof(type, member.nonfinite),                                                                   \
          .names = cli_nonfinite_names},                                                                                \
-        {.name = "evaluate-every",                                                                                     \
-         .value = "N",                                                                                                 \
-         .doc = "evaluate on the test set every so many steps, too; 0: by epochs alone",                               \
-         .kind = CLI_INTEGER,                                                                                          \
-         .offset = offsetof(type, member.evaluate_steps),                                                              \
-         .high = INT32_MAX},                                                                                           \
-        {.name = "monitor",                                                                                            \
-         .value = "WHAT",                                                                                              \
-         .initial = "loss",                                                                                            \
-         .doc = "by which evaluations are compared",                                                                   \
-         .kind = CLI_CHOICE,                                                                                           \
-         .offset = offsetof(type, member.monitor),                                                                     \
-         .names = cli_monitor_names},                                                                                  \
+    {                                                                                                                  \
+        .name = "evaluate-every", .value = "N",                                                                        \
+        .doc = "evaluate on the test set every so many steps, too; 0: by epochs alone", .kind = CLI_INTEGER,           \
+        .offset = offsetof(type, member.evaluate_steps), .high = INT32_MAX                                             \
+    }
+
+#define CLI_LIMIT_OPTIONS(type, member)                                                                                \
+    {.name = "monitor",                                                                                                \
+     .value = "WHAT",                                                                                                  \
+     .initial = "loss",                                                                                                \
+     .doc = "by which evaluations are compared",                                                                       \
+     .kind = CLI_CHOICE,                                                                                               \
+     .offset = offsetof(type, member.monitor),                                                                         \
+     .names = cli_monitor_names},                                                                                      \
         {.name = "early-stop",                                                                                         \
          .value = "PATIENCE",                                                                                          \
          .doc = "end after so many evaluations in a row that are no better,\nand take the weights of the best one",    \

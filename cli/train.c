@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <tread/lr_schedulers.h>
 #include <tread/optimizer.h>
 #include <tread/trainer.h>
 #include <tread/version.h>
@@ -16,21 +15,10 @@
 #include "cli/log.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
-#include "cli/specs.h"
-#include "cli/train_options.h"
-
-#define EVALUATION_BATCH 1000
+#include "cli/training.h"
 
 static const cli_option options_table[] = {
-    CLI_SETUP_OPTIONS(train_options, setup),
-    {.name = "batch-size",
-     .value = "N",
-     .initial = "128",
-     .doc = "samples per step",
-     .kind = CLI_INTEGER,
-     .offset = offsetof(train_options, setup.batch_size),
-     .low = 1,
-     .high = INT32_MAX},
+    CLI_TRAINING_OPTIONS(train_options, ),
     {.name = "epochs",
      .value = "N",
      .initial = "5",
@@ -39,35 +27,7 @@ static const cli_option options_table[] = {
      .offset = offsetof(train_options, epochs),
      .low = 0,
      .high = 1000000},
-    {.name = "optimizer",
-     .value = "NAME[:key=value,...]",
-     .initial = "adam:lr=1e-3",
-     .doc = "see below",
-     .kind = CLI_TEXT,
-     .offset = offsetof(train_options, optimizer)},
-    CLI_GROUPS_OPTIONS(train_options, groups),
-    {.name = "scheduler",
-     .value = "NAME[:key=value,...]",
-     .doc = "see below; none: the lr stays\n[cosine_decay_lr to 0 over the whole run, step by step;\nnone with "
-            "schedule_free optimizers]",
-     .kind = CLI_TEXT,
-     .offset = offsetof(train_options, scheduler)},
-    {.name = "schedule-every",
-     .value = "WHAT",
-     .doc = "what --scheduler counts [epoch]",
-     .kind = CLI_CHOICE,
-     .offset = offsetof(train_options, schedule_every),
-     .names = cli_every_names},
-    {.name = "seed",
-     .value = "N",
-     .initial = "0",
-     .doc = "of initial weights, order of samples and --validation; the same\nseed gives the same bits, whatever the "
-            "number of threads",
-     .kind = CLI_INTEGER,
-     .offset = offsetof(train_options, setup.seed),
-     .low = 0,
-     .high = INT64_MAX},
-    CLI_RUN_OPTIONS(train_options, run),
+    CLI_LIMIT_OPTIONS(train_options, run),
     CLI_CHECKPOINT_OPTIONS(train_options, checkpoint),
     {.name = "log",
      .value = "FILE.jsonl",
@@ -82,58 +42,23 @@ static const cli_option options_table[] = {
 };
 
 typedef struct training {
-    const train_options *options;
-    cli_groups groups;
-    cli_setup setup;
-    tread_batches *train, *test;
-    tread_optimizer *optimizer;
-    tread_lr_scheduler *scheduler;
+    cli_training run;
     tread_trainer *trainer;
     cli_checkpoints checkpoints;
     cli_progress progress;
     cli_log log;
-    const char *misused; /* the option that does not fit the model, where run() fails for that */
 } training;
 
-static tread_lr_scheduler *make_scheduler(const training *t) {
-    const train_options *o = t->options;
-    if (o->scheduler != NULL)
-        return tread_lr_scheduler_from_spec(t->optimizer, o->scheduler);
-    tread_cosine_decay_lr_options cosine = tread_cosine_decay_lr_defaults();
-    const int64_t batches = tread_batches_count(t->train), a = o->run.accumulate;
-    int64_t steps = o->epochs * (batches / a + (batches % a > 0));
-    cosine.decay_steps = steps > 0 ? steps : 1;
-    return tread_cosine_decay_lr(t->optimizer, &cosine);
-}
-
 static bool prepare(training *t) {
-    const train_options *o = t->options;
+    const train_options *o = t->run.options;
     if (o->weights != NULL)
         CLI_TRY(cli_check_output("weights", o->weights) == TREAD_OK);
-    CLI_TRY(cli_setup_open(&t->setup, &o->setup) == TREAD_OK);
-    CLI_TRY((t->train = cli_setup_batches(&t->setup, t->setup.data.train, o->setup.batch_size, true)) != NULL);
-    CLI_TRY((t->test = cli_setup_batches(&t->setup, t->setup.data.test, EVALUATION_BATCH, false)) != NULL);
-    tread_parameter_list parameters = tread_module_parameters(t->setup.model);
-    t->misused = o->groups.rules.count > 0 ? "group" : "optimizer"; /* all else of them has been judged */
-    CLI_TRY((t->optimizer =
-                 tread_optimizer_from_groups(t->setup.context, parameters, o->optimizer, &t->groups.options)) != NULL);
-    t->misused = "scheduler";
-    if (cli_train_has_scheduler(o))
-        CLI_TRY((t->scheduler = make_scheduler(t)) != NULL);
-    t->misused = NULL;
-    tread_trainer_options to = tread_trainer_defaults();
-    to.model = t->setup.model;
-    to.optimizer = t->optimizer;
-    to.train = t->train;
-    to.test = t->test;
-    to.epochs = o->epochs;
-    to.scheduler = t->scheduler;
-    to.schedule_every = cli_train_schedule_every(o);
-    cli_run_apply(&o->run, &to);
+    CLI_TRY(cli_training_open(&t->run));
+    tread_trainer_options to = t->run.trainer;
     tread_state *program = cli_train_program(o);
     CLI_TRY(program != NULL);
     CLI_TRY(cli_checkpoints_open(&t->checkpoints, &o->checkpoint, program, &to));
-    CLI_TRY((t->trainer = tread_trainer_create(t->setup.context, &to)) != NULL);
+    CLI_TRY((t->trainer = tread_trainer_create(t->run.setup.context, &to)) != NULL);
     tread_callbacks progress = cli_progress_callbacks(&t->progress);
     CLI_TRY(tread_trainer_add_callbacks(t->trainer, &progress) == TREAD_OK);
     CLI_TRY(cli_checkpoints_resume(&t->checkpoints, &o->checkpoint, t->trainer));
@@ -164,35 +89,28 @@ static json_t *groups_json(const cli_groups_options *groups) {
     return list;
 }
 
-static const char *backend_name(const tread_context *context) {
-    return tread_context_backend(context) == TREAD_BACKEND_ONEDNN ? "onednn" : "ref";
-}
-
-static const char *scheduler_text(const training *t) {
-    return t->scheduler == NULL            ? "none"
-           : t->options->scheduler != NULL ? t->options->scheduler
-                                           : "cosine_decay_lr over the run";
-}
-
 /* What runs: to the terminal and to the log. */
 static bool announce(training *t) {
-    const train_options *o = t->options;
-    const tread_context *context = t->setup.context;
-    int64_t n_train = tread_dataset_count(t->setup.data.train), n_test = tread_dataset_count(t->setup.data.test);
+    const train_options *o = t->run.options;
+    const tread_context *context = t->run.setup.context;
+    int64_t n_train = tread_dataset_count(t->run.setup.data.train),
+            n_test = tread_dataset_count(t->run.setup.data.test);
     int threads = tread_context_threads(context);
-    size_t n_groups = tread_optimizer_group_count(t->optimizer);
-    printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->setup.data.source, n_train, n_test);
-    printf("model  %s: %" PRId64 " parameters\n", t->setup.description, t->setup.parameters);
+    size_t n_groups = tread_optimizer_group_count(t->run.optimizer);
+    printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->run.setup.data.source, n_train,
+           n_test);
+    printf("model  %s: %" PRId64 " parameters\n", t->run.setup.description, t->run.setup.parameters);
     printf("plan   %s in %zu group%s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64
            ", %d thread%s (%s), %s\n",
-           o->optimizer, n_groups, n_groups == 1 ? "" : "s", scheduler_text(t), t->scheduler != NULL ? " per " : "",
-           t->scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "", o->setup.batch_size, o->setup.seed,
-           threads, threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)),
-           backend_name(context));
-    if (o->scheduler != NULL && t->scheduler != NULL && cli_train_schedule_every(o) == TREAD_EVERY_EPOCH)
-        cli_note_counting(t->scheduler, o->epochs);
+           o->optimizer, n_groups, n_groups == 1 ? "" : "s", cli_training_scheduler(&t->run),
+           t->run.scheduler != NULL ? " per " : "",
+           t->run.scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "", o->setup.batch_size,
+           o->setup.seed, threads, threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)),
+           cli_training_backend(&t->run));
+    if (o->scheduler != NULL && t->run.scheduler != NULL && cli_train_schedule_every(o) == TREAD_EVERY_EPOCH)
+        cli_note_counting(t->run.scheduler, o->epochs);
     if (o->groups.show)
-        CLI_TRY(tread_optimizer_print(t->optimizer, stdout) == TREAD_OK);
+        CLI_TRY(tread_optimizer_print(t->run.optimizer, stdout) == TREAD_OK);
     if (t->checkpoints.step >= 0)
         printf("resume %s at step %" PRId64 ", %" PRId64 " epoch%s done\n", o->checkpoint.folder, t->checkpoints.step,
                t->checkpoints.epoch, t->checkpoints.epoch == 1 ? "" : "s");
@@ -204,15 +122,15 @@ static bool announce(training *t) {
     json_t *line = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:I, "
         "s:f, s:f, s:f}",
-        "event", "start", "version", tread_version(), "data", t->setup.data.source, "train_samples",
+        "event", "start", "version", tread_version(), "data", t->run.setup.data.source, "train_samples",
         (json_int_t)n_train, "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
         sizes_json(&o->setup.hidden), "activation", cli_activation_names[o->setup.activation], "parameters",
-        (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "groups", groups_json(&o->groups), "split_decay",
-        (int)o->groups.split_decay, "adamw", text_or_null(o->groups.adamw), "scheduler", scheduler_text(t),
-        "schedule_every", cli_every_names[cli_train_schedule_every(o)], "epochs", (json_int_t)o->epochs, "batch_size",
-        (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed, "threads", threads, "backend",
-        backend_name(context), "accumulate", (json_int_t)o->run.accumulate, "ema", o->run.ema, "clip_norm",
-        o->run.clip_norm, "clip_value", o->run.clip_value);
+        (json_int_t)t->run.setup.parameters, "optimizer", o->optimizer, "groups", groups_json(&o->groups),
+        "split_decay", (int)o->groups.split_decay, "adamw", text_or_null(o->groups.adamw), "scheduler",
+        cli_training_scheduler(&t->run), "schedule_every", cli_every_names[cli_train_schedule_every(o)], "epochs",
+        (json_int_t)o->epochs, "batch_size", (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed,
+        "threads", threads, "backend", cli_training_backend(&t->run), "accumulate", (json_int_t)o->run.accumulate,
+        "ema", o->run.ema, "clip_norm", o->run.clip_norm, "clip_value", o->run.clip_value);
     return cli_log_write(&t->log, line) == TREAD_OK;
 }
 
@@ -262,24 +180,24 @@ static bool print_result(const training *t) {
 static bool write_weights(training *t) {
     if (tread_trainer_held_weights(t->trainer) != TREAD_WEIGHTS_BEST)
         CLI_TRY(tread_trainer_use_weights(t->trainer, TREAD_WEIGHTS_AVERAGED) == TREAD_OK);
-    return t->options->weights == NULL ||
-           tread_weights_save(tread_module_parameters(t->setup.model), t->options->weights) == TREAD_OK;
+    return t->run.options->weights == NULL ||
+           tread_weights_save(tread_module_parameters(t->run.setup.model), t->run.options->weights) == TREAD_OK;
 }
 
 /* Says so, and ends the log with it. A checkpoint that cannot be written, which alone gives TREAD_ERROR_IO, leaves good
  * weights behind, perhaps of days: they are written all the same, the best ones where the run was to end with those. */
 static bool fail(training *t, tread_status status) {
     char error[3000], all[4096];
-    const bool rescue = status == TREAD_ERROR_IO && t->options->weights != NULL;
+    const bool rescue = status == TREAD_ERROR_IO && t->run.options->weights != NULL;
     snprintf(error, sizeof error, "%s", tread_last_error());
     snprintf(all, sizeof all, "%s", error);
     if (rescue) {
         const tread_train_result *result = tread_trainer_result(t->trainer);
-        const bool best = t->options->run.early_stop >= 0 && !isnan(result->best) &&
+        const bool best = t->run.options->run.early_stop >= 0 && !isnan(result->best) &&
                           tread_trainer_use_weights(t->trainer, TREAD_WEIGHTS_BEST) == TREAD_OK;
         if (write_weights(t))
             snprintf(all, sizeof all, "%s; the weights of step %" PRId64 " are in %s", error,
-                     best ? result->best_step : result->steps, t->options->weights);
+                     best ? result->best_step : result->steps, t->run.options->weights);
         else
             snprintf(all, sizeof all, "%s; the weights could not be written either: %s", error, tread_last_error());
     }
@@ -301,10 +219,10 @@ static bool run(training *t) {
     CLI_TRY(write_weights(t));
     CLI_TRY(print_result(t));
     if (t->checkpoints.series != NULL)
-        printf("saved  %s at step %" PRId64 "\n", t->options->checkpoint.folder,
+        printf("saved  %s at step %" PRId64 "\n", t->run.options->checkpoint.folder,
                tread_trainer_result(t->trainer)->steps);
-    if (t->options->weights != NULL)
-        printf("wrote  %s\n", t->options->weights);
+    if (t->run.options->weights != NULL)
+        printf("wrote  %s\n", t->run.options->weights);
     return cli_flush_output();
 }
 
@@ -313,33 +231,19 @@ static int run_train(const cli_command *command, int argc, char **argv) {
     int code;
     if (!cli_parse(command, argc, argv, &options, &code))
         return code;
-    if (!cli_data_check(command, &options.setup.data))
-        return CLI_USAGE;
-    if (options.schedule_every != -1 && (options.scheduler == NULL || !cli_train_has_scheduler(&options)))
-        return cli_misuse(command, "--schedule-every says what --scheduler counts, and there is no --scheduler");
-    if (!cli_run_check(command, &options.run) || !cli_checkpoints_check(command, &options.checkpoint))
+    if (!cli_training_check(command, &options) || !cli_run_check(command, &options.run) ||
+        !cli_checkpoints_check(command, &options.checkpoint))
         return CLI_USAGE;
     if (options.log != NULL && options.weights != NULL && cli_same_file(options.log, options.weights))
         return cli_misuse(command, "--log and --weights name the same file: %s", options.weights);
-    training t = {.options = &options};
-    if (cli_setup_context(&t.setup, &options.setup) != TREAD_OK)
-        return cli_fail(command, "%s", tread_last_error());
-    if (!cli_check_specs(command, options.optimizer, cli_train_has_scheduler(&options) ? options.scheduler : NULL))
-        code = CLI_USAGE;
-    else if (!cli_groups_read(command, t.setup.context, options.optimizer, &options.groups, &t.groups))
-        code = CLI_USAGE;
-    else
-        code = run(&t)             ? CLI_DONE
-               : t.misused != NULL ? cli_misuse(command, "--%s: %s", t.misused, tread_last_error())
-                                   : cli_fail(command, "%s", tread_last_error());
+    training t = {.run.options = &options};
+    code = cli_training_begin(command, &t.run);
+    if (code == CLI_DONE && !run(&t))
+        code = cli_training_fail(command, &t.run);
     cli_log_close(&t.log);
     tread_trainer_destroy(t.trainer);
     cli_checkpoints_close(&t.checkpoints);
-    tread_lr_scheduler_destroy(t.scheduler);
-    tread_optimizer_destroy(t.optimizer);
-    tread_batches_destroy(t.test);
-    tread_batches_destroy(t.train);
-    cli_setup_close(&t.setup);
+    cli_training_close(&t.run);
     return code;
 }
 

@@ -14,19 +14,40 @@ TREAD_KERNEL(convert, (const float *from, uint16_t *to, int64_t n), (from, to, n
 
 void tread_bf16_convert_range(const float *from, uint16_t *to, int64_t n) { TREAD_CALL(convert)(from, to, n); }
 
-typedef struct job {
+typedef struct convert_job {
     const float *from;
     uint16_t *to;
-} job;
+} convert_job;
 
-static void range(void *argument, int64_t begin, int64_t end) {
-    const job *j = argument;
+static void convert_range(void *argument, int64_t begin, int64_t end) {
+    const convert_job *j = argument;
     tread_bf16_convert_range(j->from + begin, j->to + begin, end - begin);
 }
 
 void tread_bf16_convert(const tread_context *context, const float *from, uint16_t *to, int64_t n) {
-    job j = {from, to};
-    tread_parallel_for(context, n, GRAIN, TREAD_ALIGNMENT / (int64_t)sizeof *to, range, &j);
+    convert_job j = {from, to};
+    tread_parallel_for(context, n, GRAIN, TREAD_ALIGNMENT / (int64_t)sizeof *to, convert_range, &j);
+}
+
+TREAD_KERNEL_BODY void widen_body(const uint16_t *restrict from, float *restrict to, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        to[i] = tread_bf16_to_f32(from[i]);
+}
+TREAD_KERNEL(widen, (const uint16_t *from, float *to, int64_t n), (from, to, n))
+
+typedef struct widen_job {
+    const uint16_t *from;
+    float *to;
+} widen_job;
+
+static void widen_range(void *argument, int64_t begin, int64_t end) {
+    const widen_job *j = argument;
+    TREAD_CALL(widen)(j->from + begin, j->to + begin, end - begin);
+}
+
+void tread_bf16_widen(const tread_context *context, const uint16_t *from, float *to, int64_t n) {
+    widen_job j = {from, to};
+    tread_parallel_for(context, n, GRAIN, TREAD_ALIGNMENT / (int64_t)sizeof *to, widen_range, &j);
 }
 
 tread_status tread_bf16_ensure(tread_tensor *leaf) {

@@ -35,6 +35,9 @@ void tread_bf16_convert_range(const float *from, uint16_t *to, int64_t n);
 /* The same on the context's threads. */
 void tread_bf16_convert(const tread_context *context, const float *from, uint16_t *to, int64_t n);
 
+/* The other way, on the context's threads; exact. */
+void tread_bf16_widen(const tread_context *context, const uint16_t *from, float *to, int64_t n);
+
 /* A leaf's copy in bfloat16 (tread_tensor.bf16), which matrix products read in place of its float32 values. It exists
  * once somebody has asked for it, and ends with the leaf. Whoever changes a leaf's data either calls
  * tread_tensor_touch(), and the copy is stale then, or writes the copy too and calls tread_bf16_touch(). */

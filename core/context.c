@@ -19,7 +19,7 @@ tread_context_options tread_context_defaults(void) {
     return (tread_context_options){.size = sizeof(tread_context_options)};
 }
 
-static tread_status choose_backend(tread_backend option, tread_backend *ret_backend) {
+static tread_status choose_backend(tread_backend option, tread_context *made) {
     if ((unsigned)option > TREAD_BACKEND_REF)
         return tread_fail(TREAD_ERROR_ARGUMENT, "context: backend %d is not one of auto (0), onednn (1), ref (2)",
                           (int)option);
@@ -30,9 +30,10 @@ static tread_status choose_backend(tread_backend option, tread_backend *ret_back
     if (wish == TREAD_BACKEND_ONEDNN && !TREAD_HAVE_ONEDNN)
         return tread_fail(TREAD_ERROR_BACKEND, "%s asks for oneDNN, which is not in this build",
                           option != TREAD_BACKEND_AUTO ? "context: backend" : "TREAD_BACKEND=onednn");
+    made->ref_by_name = wish == TREAD_BACKEND_REF;
     if (wish == TREAD_BACKEND_AUTO)
         wish = TREAD_HAVE_ONEDNN ? TREAD_BACKEND_ONEDNN : TREAD_BACKEND_REF;
-    *ret_backend = (tread_backend)wish;
+    made->backend = (tread_backend)wish;
     return TREAD_OK;
 }
 
@@ -42,7 +43,7 @@ static tread_status init(tread_context *context, const tread_context_options *gi
     TREAD_TRY(tread_options_read("context", given, &options, sizeof options));
     tread_context made = {.seed = options.seed, .log = options.log, .log_data = options.log_data};
     TREAD_TRY(tread_isa_check_environment());
-    TREAD_TRY(choose_backend(options.backend, &made.backend));
+    TREAD_TRY(choose_backend(options.backend, &made));
     TREAD_TRY(tread_thread_count_decide(options.threads, &made.count));
     const char *file = options.trace != NULL ? options.trace : tread_environment_text("TREAD_TRACE");
     if (file != NULL)

@@ -2,20 +2,24 @@
 #ifndef TREAD_CORE_CONTEXT_H
 #define TREAD_CORE_CONTEXT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <tread/context.h>
 
 #include "core/thread_count.h"
 
 typedef struct tread_trace tread_trace;
+typedef struct tread_recorder tread_recorder;
 
 struct tread_context {
     tread_thread_count count;
     tread_backend backend; /* never AUTO */
+    bool ref_by_name;      /* the option or TREAD_BACKEND says ref, rather than that there is no other */
     uint64_t seed;
     tread_log_fn log;
     void *log_data;
-    tread_trace *trace; /* NULL: off */
+    tread_trace *trace;                 /* NULL: off */
+    _Atomic(tread_recorder *) recorder; /* core/recorder.h; NULL: off */
 };
 
 /* The context to use for one that may be NULL. Never NULL: where the default context cannot be made as the environment
@@ -23,6 +27,14 @@ struct tread_context {
 const tread_context *tread_context_resolve(const tread_context *context);
 /* Makes the default context if there is none yet. On failure the thread's sentence is set, at every call. */
 tread_status tread_context_default_status(void);
+
+/* Whether spans (core/recorder.h) are recorded, and whether they are measured, be it for the time table alone. */
+static inline bool tread_context_records(const tread_context *context) {
+    return atomic_load_explicit(&tread_context_resolve(context)->recorder, memory_order_relaxed) != NULL;
+}
+static inline bool tread_context_measures(const tread_context *context) {
+    return tread_context_resolve(context)->trace != NULL || tread_context_records(context);
+}
 
 /* The time table. A call costs two clock reads where tracing is on and one branch where it is off:
  *     uint64_t start = tread_trace_start(context);

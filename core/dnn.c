@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <tread/precision.h>
 
 #include "core/dnn_backend.h"
 #include "core/memory.h"
@@ -9,8 +10,9 @@
 #include "tread_config.h"
 
 const char *tread_gemm_describe(const tread_gemm_shape *shape, char text[TREAD_GEMM_TEXT]) {
-    int length = snprintf(text, TREAD_GEMM_TEXT, "%s %lldx%lldx%lld", tread_dtype_name(shape->dtype),
-                          (long long)shape->m, (long long)shape->n, (long long)shape->k);
+    const char *dtype = shape->bf16 ? "bf16" : tread_dtype_name(shape->dtype);
+    int length = snprintf(text, TREAD_GEMM_TEXT, "%s %lldx%lldx%lld", dtype, (long long)shape->m, (long long)shape->n,
+                          (long long)shape->k);
     if (shape->batch != 1)
         length += snprintf(text + length, TREAD_GEMM_TEXT - (size_t)length, " batch %lld", (long long)shape->batch);
     snprintf(text + length, TREAD_GEMM_TEXT - (size_t)length, "%s%s%s%s", shape->transpose_a ? " a^T" : "",
@@ -29,6 +31,9 @@ static tread_status check_shape(const tread_gemm_shape *shape) {
     char text[TREAD_GEMM_TEXT];
     if (shape->dtype != TREAD_FLOAT32 && shape->dtype != TREAD_FLOAT64)
         return tread_fail(TREAD_ERROR_DTYPE, "matrix product: %s is neither float32 nor float64",
+                          tread_dtype_name(shape->dtype));
+    if (shape->bf16 && shape->dtype != TREAD_FLOAT32)
+        return tread_fail(TREAD_ERROR_DTYPE, "matrix product: sums of bf16 are float32, not %s",
                           tread_dtype_name(shape->dtype));
     int64_t size = (int64_t)tread_dtype_size(shape->dtype);
     if (shape->m < 0 || shape->n < 0 || shape->k < 0 || shape->batch < 1 ||
@@ -54,6 +59,8 @@ static const tread_gemm_backend *choose(const tread_context *context, const trea
 
 tread_status tread_gemm_create(const tread_context *context, const tread_gemm_shape *shape, tread_gemm **ret_gemm) {
     TREAD_TRY(check_shape(shape));
+    if (shape->bf16)
+        TREAD_TRY(tread_precision_check(context, TREAD_PRECISION_BF16));
     tread_gemm *gemm = tread_calloc(1, sizeof *gemm, "a matrix product");
     if (gemm == NULL)
         return TREAD_ERROR_MEMORY;
@@ -108,16 +115,33 @@ static void run_empty(const tread_gemm_shape *shape, const void *bias, void *c) 
         empty_double(shape->batch * shape->m, shape->n, row, shape->relu, c);
 }
 
+void tread_gemm_set_part(tread_gemm *gemm, const char *part) { gemm->part = part; }
+
+tread_cost tread_gemm_cost(const tread_gemm *gemm, bool accumulate) {
+    const tread_gemm_shape *s = &gemm->shape;
+    const double m = (double)s->m, n = (double)s->n, k = (double)s->k, batch = (double)s->batch;
+    const double elements = m * k + k * n + m * n * (accumulate ? 2 : 1);
+    return (tread_cost){.flops = batch * m * n * (2 * k + s->bias + s->relu),
+                        .bytes = (double)tread_dtype_size(s->dtype) * (batch * elements + (s->bias ? n : 0))};
+}
+
 tread_status tread_gemm_run(tread_gemm *gemm, const void *a, const void *b, const void *bias, void *c,
                             bool accumulate) {
     char text[TREAD_GEMM_TEXT];
+    const tread_gemm_shape *s = &gemm->shape;
     if (accumulate && !gemm->accumulates)
         return tread_fail(TREAD_ERROR_STATE, "matrix product %s: accumulating was not prepared",
-                          tread_gemm_describe(&gemm->shape, text));
-    if (gemm->backend != NULL)
-        return gemm->backend->run(gemm, a, b, bias, c, accumulate);
+                          tread_gemm_describe(s, text));
+    if (gemm->backend != NULL) {
+        const tread_time_span_key key = {
+            .name = "gemm", .phase = TREAD_TRACE_OTHER, .part = gemm->part, .extents = {s->m, s->n, s->k}};
+        const tread_time_span span = tread_time_span_within(gemm->context, &key);
+        TREAD_TRY(gemm->backend->run(gemm, a, b, bias, c, accumulate));
+        tread_time_span_end(gemm->context, span, tread_gemm_cost(gemm, accumulate));
+        return TREAD_OK;
+    }
     if (!accumulate)
-        run_empty(&gemm->shape, bias, c);
+        run_empty(s, bias, c);
     return TREAD_OK;
 }
 
@@ -128,4 +152,5 @@ const char *tread_gemm_implementation(const tread_gemm *gemm) {
 #if !TREAD_HAVE_ONEDNN
 const char *tread_dnn_version(void) { return NULL; }
 const char *tread_dnn_isa(void) { return NULL; }
+bool tread_dnn_has_bf16(void) { return false; }
 #endif

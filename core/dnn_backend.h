@@ -20,6 +20,7 @@ struct tread_gemm {
     const tread_context *context;
     tread_gemm_shape shape;
     bool accumulates; /* prepare_accumulate has been called */
+    const char *part; /* for profiles; may be NULL */
     void *plan;
 };
 

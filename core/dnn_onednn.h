@@ -14,13 +14,14 @@ typedef const_dnnl_memory_desc_t tread_onednn_layout;
 typedef const dnnl_memory_desc_t *tread_onednn_layout;
 #endif
 
-/* C (m, n) = A (m, k) B (k, n) for each of batch matrices, all parts of larger row-major arrays of float32. Strides
- * are in elements: of batch, row, column. */
+/* C (m, n) = A (m, k) B (k, n) for each of batch matrices, all parts of larger row-major arrays of float32, or A and B
+ * of bfloat16. Strides are in elements: of batch, row, column. */
 typedef struct tread_onednn_product {
     int64_t batch, m, n, k;
     int64_t stride_a[3], stride_b[3], stride_c[3];
     bool bias; /* then add bias (n) to each row */
     bool sum;  /* then add what C held */
+    bool bf16; /* A and B are bfloat16 */
 } tread_onednn_product;
 
 /* Extents and strides as oneDNN is to see them; returns the rank. */
@@ -37,7 +38,7 @@ typedef struct tread_onednn_call {
     dnnl_stream_t stream;
     dnnl_memory_t a, b, bias, c, scratchpad; /* bias, scratchpad: NULL if it has none */
     void *scratch;
-    int64_t offset_a, offset_b, offset_bias, offset_c; /* where its part begins, in elements */
+    int64_t offset_a, offset_b, offset_bias, offset_c; /* where its part begins, in bytes */
 } tread_onednn_call;
 
 /* The process's CPU engine, made at first use. */
@@ -51,7 +52,6 @@ size_t tread_onednn_scratchpad_size(dnnl_primitive_desc_t desc);
 dnnl_status_t tread_onednn_call_create(tread_onednn_call *call, dnnl_primitive_desc_t desc);
 void tread_onednn_call_release(tread_onednn_call *call);
 /* Runs it under the calling thread's OpenMP thread count, which must be that of create. */
-dnnl_status_t tread_onednn_call_run(tread_onednn_call *call, const float *a, const float *b, const float *bias,
-                                    float *c);
+dnnl_status_t tread_onednn_call_run(tread_onednn_call *call, const void *a, const void *b, const void *bias, void *c);
 
 #endif

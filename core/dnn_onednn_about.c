@@ -20,6 +20,12 @@ const char *tread_dnn_version(void) {
     return version_text;
 }
 
+/* An instruction set's number has a bit for each part of it. */
+bool tread_dnn_has_bf16(void) {
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(), needed = dnnl_cpu_isa_avx512_core_bf16;
+    return (isa & needed) == needed;
+}
+
 const char *tread_dnn_isa(void) {
     const char *text = dnnl_cpu_isa2str(dnnl_get_effective_cpu_isa());
     return strncmp(text, "cpu_isa_", 8) == 0 ? text + 8 : text;

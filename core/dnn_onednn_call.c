@@ -86,12 +86,11 @@ void tread_onednn_call_release(tread_onednn_call *call) {
 }
 
 /* oneDNN's handles are not const; a, b and bias are only read. */
-static void set_handle(dnnl_memory_t memory, const float *data, int64_t offset) {
-    dnnl_memory_set_data_handle(memory, (void *)(uintptr_t)(data + offset));
+static void set_handle(dnnl_memory_t memory, const void *data, int64_t offset) {
+    dnnl_memory_set_data_handle(memory, (char *)(uintptr_t)data + offset);
 }
 
-dnnl_status_t tread_onednn_call_run(tread_onednn_call *call, const float *a, const float *b, const float *bias,
-                                    float *c) {
+dnnl_status_t tread_onednn_call_run(tread_onednn_call *call, const void *a, const void *b, const void *bias, void *c) {
     dnnl_exec_arg_t arguments[5] = {{DNNL_ARG_SRC, call->a}, {DNNL_ARG_WEIGHTS, call->b}, {DNNL_ARG_DST, call->c}};
     int n = 3;
     set_handle(call->a, a, call->offset_a);

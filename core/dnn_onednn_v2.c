@@ -1,10 +1,11 @@
 /* oneDNN 2.x: descriptors by value, operation descriptors. */
 #include "core/dnn_onednn.h"
 
-static dnnl_status_t layout(dnnl_memory_desc_t *ret_layout, const int64_t extents[3], const int64_t strides[3]) {
+static dnnl_status_t layout(dnnl_memory_desc_t *ret_layout, dnnl_data_type_t type, const int64_t extents[3],
+                            const int64_t strides[3]) {
     dnnl_dims_t dims, steps;
     int rank = tread_onednn_dims(extents, strides, dims, steps);
-    return dnnl_memory_desc_init_by_strides(ret_layout, rank, dims, dnnl_f32, steps);
+    return dnnl_memory_desc_init_by_strides(ret_layout, rank, dims, type, steps);
 }
 
 static dnnl_status_t attributes(const tread_onednn_product *product, dnnl_primitive_attr_t attr) {
@@ -25,14 +26,15 @@ static dnnl_status_t attributes(const tread_onednn_product *product, dnnl_primit
 dnnl_status_t tread_onednn_describe(dnnl_engine_t engine, const tread_onednn_product *product,
                                     dnnl_primitive_desc_t *ret_desc) {
     const tread_onednn_product *p = product;
+    dnnl_data_type_t inputs = p->bf16 ? dnnl_bf16 : dnnl_f32;
     dnnl_memory_desc_t a, b, bias, c;
     dnnl_matmul_desc_t operation;
     dnnl_primitive_attr_t attr;
-    dnnl_status_t status = layout(&a, (int64_t[]){p->batch, p->m, p->k}, p->stride_a);
+    dnnl_status_t status = layout(&a, inputs, (int64_t[]){p->batch, p->m, p->k}, p->stride_a);
     if (status == dnnl_success)
-        status = layout(&b, (int64_t[]){p->batch, p->k, p->n}, p->stride_b);
+        status = layout(&b, inputs, (int64_t[]){p->batch, p->k, p->n}, p->stride_b);
     if (status == dnnl_success)
-        status = layout(&c, (int64_t[]){p->batch, p->m, p->n}, p->stride_c);
+        status = layout(&c, dnnl_f32, (int64_t[]){p->batch, p->m, p->n}, p->stride_c);
     if (status == dnnl_success && p->bias) {
         dnnl_dims_t dims = {1, 1, 1}, strides = {p->n, p->n, 1};
         int rank = p->batch == 1 ? 2 : 3;

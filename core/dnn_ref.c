@@ -1,7 +1,9 @@
 /* The matrix product in plain C: oracle of the tests, and the back-end where oneDNN is absent or the type is float64.
+ * bfloat16 is widened to float32 first: its products are exact there, and the sums are float32's.
  * It packs B pass by pass into a buffer of the plan, and multiplies tiles of C (dnn_ref_tile.h). */
 #include "core/dnn_ref.h"
 
+#include "core/bf16.h"
 #include "core/dnn_backend.h"
 #include "core/memory.h"
 
@@ -13,11 +15,19 @@ typedef struct ref_plan {
     const tread_ref_kernel *kernel;
     int64_t n_k, n_columns, n_items; /* of a pass, at most; n_columns a multiple of the kernel's */
     void *panels;
+    float *wide; /* bfloat16: A, then B, as float32; else NULL */
 } ref_plan;
 
 static int64_t at_most(int64_t x, int64_t limit) { return x < limit ? x : limit; }
 static int64_t at_least(int64_t x, int64_t limit) { return x > limit ? x : limit; }
 static int64_t quotient_up(int64_t x, int64_t y) { return x / y + (x % y != 0); }
+
+static void ref_destroy(tread_gemm *gemm) {
+    ref_plan *plan = gemm->plan;
+    tread_free(plan->panels);
+    tread_free(plan->wide);
+    tread_free(plan);
+}
 
 static tread_status ref_create(tread_gemm *gemm) {
     const tread_gemm_shape *shape = &gemm->shape;
@@ -27,23 +37,20 @@ static tread_status ref_create(tread_gemm *gemm) {
     int64_t limit = at_least(PANEL_BYTES / panel_bytes, 1);
     int64_t panels = quotient_up(shape->n, kernel->columns), panels_a_pass = at_most(panels, limit);
     int64_t n_items = at_most(at_least(limit / panels, 1), shape->batch);
-    void *buffer = tread_alloc((size_t)(n_items * panels_a_pass * panel_bytes), "packed panels of a matrix product");
-    if (buffer == NULL)
-        return TREAD_ERROR_MEMORY;
     ref_plan *plan = tread_alloc(sizeof *plan, "plan of a matrix product");
-    if (plan == NULL) {
-        tread_free(buffer);
+    if (plan == NULL)
+        return TREAD_ERROR_MEMORY;
+    *plan = (ref_plan){.kernel = kernel, .n_k = n_k, .n_columns = panels_a_pass * kernel->columns, .n_items = n_items};
+    gemm->plan = plan;
+    plan->panels = tread_alloc((size_t)(n_items * panels_a_pass * panel_bytes), "packed panels of a matrix product");
+    if (plan->panels != NULL && shape->bf16)
+        plan->wide = tread_alloc((size_t)((shape->m + shape->n) * shape->k * shape->batch) * sizeof(float),
+                                 "inputs of a matrix product in float32");
+    if (plan->panels == NULL || (shape->bf16 && plan->wide == NULL)) {
+        ref_destroy(gemm);
         return TREAD_ERROR_MEMORY;
     }
-    *plan = (ref_plan){kernel, n_k, panels_a_pass * kernel->columns, n_items, buffer};
-    gemm->plan = plan;
     return TREAD_OK;
-}
-
-static void ref_destroy(tread_gemm *gemm) {
-    ref_plan *plan = gemm->plan;
-    tread_free(plan->panels);
-    tread_free(plan);
 }
 
 static void run_pass(const tread_gemm *gemm, const tread_ref_kernel *kernel, tread_ref_pass *pass) {
@@ -60,6 +67,13 @@ static tread_status ref_run(tread_gemm *gemm, const void *a, const void *b, cons
                             bool accumulate) {
     const tread_gemm_shape *shape = &gemm->shape;
     const ref_plan *plan = gemm->plan;
+    if (shape->bf16) {
+        int64_t count_a = shape->batch * shape->m * shape->k, count_b = shape->batch * shape->k * shape->n;
+        tread_bf16_widen(gemm->context, a, plan->wide, count_a);
+        tread_bf16_widen(gemm->context, b, plan->wide + count_a, count_b);
+        a = plan->wide;
+        b = plan->wide + count_a;
+    }
     tread_ref_pass pass = {
         .shape = shape, .a = a, .b = b, .bias = shape->bias ? bias : NULL, .c = c, .panels = plan->panels};
     for (pass.first_item = 0; pass.first_item < shape->batch; pass.first_item += plan->n_items) {

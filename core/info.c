@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <tread/info.h>
+#include <tread/precision.h>
 #include <tread/version.h>
 
 #include "core/context.h"
@@ -78,7 +79,10 @@ tread_status tread_info(const tread_context *context, tread_system_info *ret_inf
         .cache_l2 = hardware->cache_l2,
         .cache_l3 = hardware->cache_l3,
         .openmp_version = tread_parallel_openmp_version(),
+        .bf16 = tread_precision_check(context, TREAD_PRECISION_BF16) == TREAD_OK,
     };
+    if (!info.bf16)
+        snprintf(info.bf16_reason, sizeof info.bf16_reason, "%s", tread_last_error());
     memcpy(info.cpu_model, hardware->cpu_model, sizeof info.cpu_model);
     copy_variable("OMP_WAIT_POLICY", info.omp_wait_policy, sizeof info.omp_wait_policy);
     copy_variable("GOMP_SPINCOUNT", info.gomp_spincount, sizeof info.gomp_spincount);

@@ -1,6 +1,7 @@
 #include "core/parallel.h"
 
 #include "core/context.h"
+#include "core/recorder.h"
 #include "tread_config.h"
 
 #if TREAD_HAVE_OPENMP
@@ -30,6 +31,8 @@ void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, 
 #if TREAD_HAVE_OPENMP
     int threads = tread_context_threads(context);
     if (threads > 1 && n >= 2 * grain) {
+        tread_recorder *recorder = tread_recorder_of_region(context);
+        const uint64_t fork = recorder != NULL ? tread_recorder_clock() : 0;
 #pragma omp parallel num_threads(threads)
         {
             /* The runtime may give fewer threads (a limit, a nested region): the cut follows what it gave. */
@@ -38,9 +41,14 @@ void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, 
             int64_t begin = units * index / count * align, end = units * (index + 1) / count * align;
             if (end > n)
                 end = n;
+            const uint64_t start = recorder != NULL ? tread_recorder_clock() : 0;
             if (begin < end)
                 body(argument, begin, end);
+            if (recorder != NULL)
+                tread_recorder_piece(recorder, (int)index, start);
         }
+        if (recorder != NULL)
+            tread_recorder_join(recorder, threads, fork);
         return;
     }
 #else

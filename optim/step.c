@@ -2,6 +2,7 @@
 
 #include "core/context.h"
 #include "core/parallel.h"
+#include "core/recorder.h"
 #include "core/search.h"
 #include "core/status.h"
 #include "optim/optimizer.h"
@@ -323,7 +324,10 @@ static tread_status solve(tread_optimizer *optimizer, tread_closure *closure) {
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: a step needs a closure", optimizer->type->table.name);
     optimizer->groups[0].clip = 1;
     optimizer->solving = true;
+    const tread_time_span_key key = {.name = optimizer->type->table.name, .phase = TREAD_TRACE_OTHER};
+    const tread_time_span span = tread_time_span_within(optimizer->context, &key);
     tread_status status = optimizer->type->solve(optimizer, optimizer->solver, closure);
+    tread_time_span_end(optimizer->context, span, (tread_cost){0});
     optimizer->solving = false;
     for (size_t i = 0; i < optimizer->n_items && status == TREAD_OK && !optimizer->skipped; i++)
         optimizer->items[i].progress.step++;
@@ -350,9 +354,10 @@ tread_status tread_optimizer_step(tread_optimizer *optimizer, tread_closure *clo
     optimizer->skipped = optimizer->skip_next;
     optimizer->skip_next = false;
     if (!optimizer->skipped) {
-        uint64_t start = tread_trace_start(optimizer->context);
+        const tread_time_span_key key = {.name = type->table.name, .phase = TREAD_TRACE_OTHER};
+        const tread_time_span span = tread_time_span_begin(optimizer->context, &key);
         status = apply(optimizer);
-        tread_trace_stop(optimizer->context, start, type->table.name, TREAD_TRACE_OTHER);
+        tread_time_span_end(optimizer->context, span, (tread_cost){0});
     }
     if (closure != NULL && status == TREAD_OK)
         closure->loss = loss;

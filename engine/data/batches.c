@@ -3,6 +3,7 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/data/batch_maker.h"
 #include "engine/data/prefetch.h"
@@ -79,6 +80,25 @@ static bool give(tread_batches *batches, tread_batch *ret_batch) {
     return slot->status == TREAD_OK;
 }
 
+/* Inputs and labels are read as they are stored and written as the batch has them; bytes and normalised floats take two
+ * flops a value. What a thread of its own has made ahead costs nothing here. */
+static tread_cost cost(const tread_batches *batches) {
+    const tread_dataset *dataset = batches->maker.dataset;
+    const tread_batch_slot *slot = batches->given;
+    if (batches->prefetch != NULL || slot->status != TREAD_OK)
+        return (tread_cost){0};
+    const double values = (double)tread_tensor_count(slot->batch.x);
+    const bool is_copied = dataset->x_dtype == TREAD_INT32 ||
+                           (dataset->x_dtype == TREAD_FLOAT32 && dataset->mean == 0 && dataset->std == 1);
+    tread_cost sum = {.flops = is_copied && dataset->standard.factor == NULL ? 0 : 2 * values,
+                      .bytes = values * (double)(tread_dtype_size(dataset->x_dtype) +
+                                                 tread_dtype_size(tread_tensor_dtype(slot->batch.x)))};
+    if (slot->batch.y != NULL)
+        sum.bytes +=
+            2 * (double)tread_tensor_count(slot->batch.y) * (double)tread_dtype_size(tread_tensor_dtype(slot->batch.y));
+    return sum;
+}
+
 bool tread_batches_next(tread_batches *batches, tread_batch *ret_batch) {
     if (batches == NULL)
         return false;
@@ -88,12 +108,13 @@ bool tread_batches_next(tread_batches *batches, tread_batch *ret_batch) {
         batches->index = 0;
         return false;
     }
-    uint64_t start = tread_trace_start(batches->context);
+    const tread_time_span_key key = {.name = "batch", .phase = TREAD_TRACE_OTHER};
+    const tread_time_span span = tread_time_span_begin(batches->context, &key);
     if (batches->prefetch != NULL)
         batches->given = tread_prefetch_take(batches->prefetch, batches->epoch, batches->index);
     else
         tread_batch_make(&batches->maker, batches->context, batches->epoch, batches->index, batches->given);
-    tread_trace_stop(batches->context, start, "batch", TREAD_TRACE_OTHER);
+    tread_time_span_end(batches->context, span, tread_time_span_recorded(span) ? cost(batches) : (tread_cost){0});
     if (!give(batches, ret_batch))
         return false;
     batches->index++;

@@ -3,6 +3,7 @@
 #include <tread/module.h>
 #include <tread/optimizer.h>
 
+#include "core/recorder.h"
 #include "core/status.h"
 #include "core/tensor.h"
 #include "engine/data/batches.h"
@@ -15,19 +16,32 @@ static tread_status tape_failed(const tread_tape *tape, const char *what) {
     return tread_fail(status, "%s", tread_tape_error(tape));
 }
 
+static tread_time_span begin_part(const tread_trainer *trainer, const char *name) {
+    const tread_time_span_key key = {.name = name, .phase = TREAD_TRACE_OTHER};
+    return tread_time_span_within(trainer->context, &key);
+}
+
+static void end_part(const tread_trainer *trainer, tread_time_span span) {
+    tread_time_span_end(trainer->context, span, (tread_cost){0});
+}
+
 tread_status tread_trainer_forward(tread_trainer *trainer, tread_tape *tape, const tread_batch *batch,
                                    tread_tensor **ret_output, tread_tensor **ret_loss) {
     const tread_trainer_options *o = &trainer->options;
     tread_tape_reset(tape);
     if (o->model == NULL && o->forward == NULL)
         return tread_fail(TREAD_ERROR_STATE, "trainer: neither model nor forward is given");
+    tread_time_span span = begin_part(trainer, "forward");
     tread_tensor *output =
         o->forward != NULL ? o->forward(o->forward_data, tape, batch) : tread_forward(o->model, tape, batch->x);
     if (output == NULL)
         return tape_failed(tape, "forward");
+    end_part(trainer, span);
+    span = begin_part(trainer, "loss");
     tread_tensor *loss = o->loss(o->loss_data, tape, output, batch);
     if (loss == NULL)
         return tape_failed(tape, "loss");
+    end_part(trainer, span);
     *ret_output = output;
     *ret_loss = loss;
     return TREAD_OK;
@@ -71,7 +85,9 @@ tread_status tread_trainer_closure(tread_trainer *trainer, const tread_batch *ba
         clear_gradients(trainer);
     TREAD_TRY(tread_trainer_forward(trainer, trainer->tape, batch, &output, &loss));
     TREAD_TRY(tread_trainer_loss_value(loss, &value));
+    const tread_time_span span = begin_part(trainer, "backward");
     TREAD_TRY(backward(trainer, loss));
+    end_part(trainer, span);
     *ret_loss = value;
     return TREAD_OK;
 }
@@ -125,7 +141,9 @@ static tread_status evaluate_closure(void *data, double *ret_loss) {
         sum += trainer->batch_share * loss;
         trainer->adds = true;
     }
+    const tread_time_span span = begin_part(trainer, "clip");
     TREAD_TRY(tread_trainer_clip(trainer));
+    end_part(trainer, span);
     *ret_loss = sum;
     return TREAD_OK;
 }
@@ -226,7 +244,11 @@ static tread_status finish_step(tread_trainer *trainer, double loss, double lr) 
     progress->steps++;
     progress->step_in_epoch++;
     tread_trainer_update_result(trainer);
-    tread_trainer_average(trainer);
+    if (o->ema_decay > 0) {
+        const tread_time_span span = begin_part(trainer, "average");
+        tread_trainer_average(trainer);
+        end_part(trainer, span);
+    }
     if (o->scheduler != NULL && o->schedule_every == TREAD_EVERY_STEP)
         TREAD_TRY(tread_lr_scheduler_step(o->scheduler));
     bool asks;

@@ -3,6 +3,7 @@
 #ifndef TREAD_INFO_H
 #define TREAD_INFO_H
 
+#include <stdbool.h>
 #include <tread/context.h>
 
 TREAD_BEGIN_DECLS
@@ -29,7 +30,9 @@ typedef struct tread_system_info {
     int openmp_version;       /* as a date, 201511; 0 where OpenMP is not in this build */
     char omp_wait_policy[32]; /* the variables that say how long idle threads spin; "" where unset */
     char gomp_spincount[32];
-    char warning[512]; /* what is set so that steps may be slow, in whole sentences; "" for nothing */
+    char warning[512];     /* what is set so that steps may be slow, in whole sentences; "" for nothing */
+    bool bf16;             /* whether the context computes with TREAD_PRECISION_BF16; */
+    char bf16_reason[256]; /* if not, why, in a sentence; else "" */
 } tread_system_info;
 TREAD_API tread_system_info tread_system_info_defaults(void);
 

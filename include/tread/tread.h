@@ -23,6 +23,7 @@
 #include <tread/optimizer.h>
 #include <tread/optimizers.h>
 #include <tread/parameter.h>
+#include <tread/precision.h>
 #include <tread/profile.h>
 #include <tread/random.h>
 #include <tread/sparse_grad.h>

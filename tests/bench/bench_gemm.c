@@ -1,4 +1,4 @@
-/* Times the matrix products of two small networks by both back-ends:
+/* Times the matrix products of three small networks by both back-ends:
  *     bench_gemm [THREADS [ROUNDS]]
  * At 1 to THREADS threads, each back-end; the variants of a product alternate within a round, and the figures are the
  * median over rounds and the least, which is what a busy machine still shows of a quiet one. Set GOMP_SPINCOUNT=1000 on
@@ -125,12 +125,13 @@ int main(int argc, char **argv) {
            tread_dnn_version() == NULL ? "absent" : tread_dnn_version(),
            tread_dnn_isa() == NULL ? "-" : tread_dnn_isa(), "product", "m", "n", "k", "by", "threads", "us", "GFLOP/s",
            "least us");
-    static const int64_t a[] = {784, 128, 10}, b[] = {784, 512, 256, 10}, a_batches[] = {32, 128},
-                         b_batches[] = {64, 256, 1024};
+    static const int64_t a[] = {784, 128, 10}, b[] = {784, 512, 256, 10}, c[] = {784, 2048, 2048, 10},
+                         a_batches[] = {32, 128}, b_batches[] = {64, 256, 1024};
     for (int i = 0; i < 2; i++)
         bench_network("A", a, 2, a_batches[i], variants, n, rounds);
     for (int i = 0; i < 3; i++)
         bench_network("B", b, 3, b_batches[i], variants, n, rounds);
+    bench_network("C", c, 3, 256, variants, n, rounds);
     for (int v = 0; v < n; v++)
         tread_context_destroy(variants[v].context);
     return 0;

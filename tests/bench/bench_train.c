@@ -1,12 +1,13 @@
 /* Throughput of whole training steps on MNIST in memory, and of the same matrix products alone, in alternation.
  *
- *     bench_train [--threads 1,2] [--shapes A32,A128,B64,B256,B1024] [--repeats 7] [--seconds 0.4] [--data FOLDER]
- *                 [--backend onednn|ref] [--prefetch] [--json FILE]
+ *     bench_train [--threads 1,2] [--shapes A32,A128,B64,B256,B1024,C256] [--repeats 7] [--seconds 0.4]
+ *                 [--data FOLDER] [--backend onednn|ref] [--prefetch] [--json FILE]
  *
- * Shape A is 784-128-10 with SGD and momentum, B is 784-512-256-10 with Adam; the number is the batch. A step is gather
- * and conversion of the batch, forward, loss, backward, optimizer, through tread_trainer_run. Tread's share is the part
- * of a step's time that the products alone take. With --prefetch, rounds with and without it
- * take turns, and a last column says how much shorter it makes a step. Figures are medians over the repeats. */
+ * Shape A is 784-128-10 with SGD and momentum, B is 784-512-256-10 with Adam, C is 784-2048-2048-10 with AdamW; the
+ * number is the batch. A step is gather and conversion of the batch, forward, loss, backward, optimizer, through
+ * tread_trainer_run. Tread's share is the part of a step's time that the products alone take. With --prefetch, rounds
+ * with and without it take turns, and a last column says how much shorter it makes a step. Figures are medians over the
+ * repeats. TREAD_TRACE=- has, besides, what each operation took. */
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -32,8 +33,9 @@ typedef struct bench_shape {
 static const bench_shape shapes[] = {
     {"A32", 32, {784, 128, 10}, "sgd:lr=0.05,momentum=0.9"}, {"A128", 128, {784, 128, 10}, "sgd:lr=0.05,momentum=0.9"},
     {"B64", 64, {784, 512, 256, 10}, "adam:lr=0.001"},       {"B256", 256, {784, 512, 256, 10}, "adam:lr=0.001"},
-    {"B1024", 1024, {784, 512, 256, 10}, "adam:lr=0.001"},
+    {"B1024", 1024, {784, 512, 256, 10}, "adam:lr=0.001"},   {"C256", 256, {784, 2048, 2048, 10}, "adamw:lr=0.001"},
 };
+#define ALL_SHAPES "A32,A128,B64,B256,B1024,C256"
 
 typedef struct settings {
     int threads[16], n_threads;
@@ -220,6 +222,14 @@ static void measure(const settings *s, tread_context *context, const tread_datas
     destroy_training(&t);
 }
 
+static bool known_shape(const char *name) {
+    size_t length = strcspn(name, ",");
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (strlen(shapes[i].name) == length && strncmp(shapes[i].name, name, length) == 0)
+            return true;
+    return false;
+}
+
 static bool wanted(const settings *s, const char *name) {
     size_t length = strlen(name);
     for (const char *at = s->shapes; at != NULL; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
@@ -228,11 +238,20 @@ static bool wanted(const settings *s, const char *name) {
     return false;
 }
 
+static void help(void) {
+    puts("usage: bench_train [--threads 1,2] [--shapes " ALL_SHAPES "] [--repeats 7] [--seconds 0.4]\n"
+         "                   [--data FOLDER] [--backend onednn|ref] [--prefetch] [--json FILE]\n"
+         "Training steps on MNIST, and their matrix products alone, in alternation; medians over the repeats.\n"
+         "A: 784-128-10, SGD with momentum. B: 784-512-256-10, Adam. C: 784-2048-2048-10, AdamW. The number: the "
+         "batch.\n"
+         "TREAD_TRACE=- has, besides, what each operation took.");
+}
+
 static void parse(int argc, char **argv, settings *s) {
     static const struct option known[] = {
-        {"threads", 1, NULL, 't'}, {"shapes", 1, NULL, 's'},   {"repeats", 1, NULL, 'r'},
-        {"seconds", 1, NULL, 'S'}, {"data", 1, NULL, 'd'},     {"json", 1, NULL, 'j'},
-        {"backend", 1, NULL, 'b'}, {"prefetch", 0, NULL, 'p'}, {NULL, 0, NULL, 0}};
+        {"threads", 1, NULL, 't'}, {"shapes", 1, NULL, 's'}, {"repeats", 1, NULL, 'r'}, {"seconds", 1, NULL, 'S'},
+        {"data", 1, NULL, 'd'},    {"json", 1, NULL, 'j'},   {"backend", 1, NULL, 'b'}, {"prefetch", 0, NULL, 'p'},
+        {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
         switch (c) {
         case 't':
@@ -247,14 +266,18 @@ static void parse(int argc, char **argv, settings *s) {
         case 'j': s->json = optarg; break;
         case 'b': s->backend = strcmp(optarg, "ref") == 0 ? TREAD_BACKEND_REF : TREAD_BACKEND_ONEDNN; break;
         case 'p': s->prefetch = true; break;
+        case 'h': exit((help(), 0));
         default: exit(2);
         }
     if (s->repeats < 1 || s->repeats > MAX_REPEATS)
         exit((fprintf(stderr, "bench_train: --repeats takes 1 to %d\n", MAX_REPEATS), 2));
+    for (const char *at = s->shapes; at != NULL; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (!known_shape(at))
+            exit((fprintf(stderr, "bench_train: --shapes: %s: expected some of " ALL_SHAPES "\n", at), 2));
 }
 
 int main(int argc, char **argv) {
-    settings s = {.threads = {1, 2}, .n_threads = 2, .shapes = "A32,A128,B64,B256,B1024", .repeats = 7, .seconds = 0.4};
+    settings s = {.threads = {1, 2}, .n_threads = 2, .shapes = ALL_SHAPES, .repeats = 7, .seconds = 0.4};
     char folder[4096];
     tread_dataset *train, *test;
     parse(argc, argv, &s);

@@ -9,7 +9,8 @@
 typedef struct operands {
     tread_gemm_shape shape;
     size_t count_a, count_b, count_c;
-    void *a, *b, *bias, *c, *c_before; /* elements in [-1, 1) */
+    void *a, *b, *bias, *c, *c_before; /* elements in [-1, 1); of a bf16 product a and b are rounded to bfloat16, */
+    uint16_t *a_bf16, *b_bf16;         /* and these are the same elements; else NULL */
 } operands;
 
 operands make_operands(tread_gemm_shape shape);

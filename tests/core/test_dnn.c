@@ -63,7 +63,7 @@ static void check_on_every_isa(const tread_context *context, const tread_gemm_sh
 START_TEST(ref_sums_in_order_on_every_isa) {
     tread_context *context = make_context(3, TREAD_BACKEND_REF);
     for (size_t e = 0; e < sizeof extents / sizeof *extents; e++)
-        for (int flags = 0; flags < 64; flags++) {
+        for (int flags = 0; flags < 96; flags++) {
             const int64_t *x = extents[e];
             tread_gemm_shape shape = {flags & 32 ? TREAD_FLOAT64 : TREAD_FLOAT32,
                                       x[0],
@@ -73,7 +73,8 @@ START_TEST(ref_sums_in_order_on_every_isa) {
                                       flags & 1,
                                       flags & 2,
                                       flags & 4,
-                                      flags & 8};
+                                      flags & 8,
+                                      flags & 64};
             bool accumulate = flags & 16;
             if (!accumulate || !(shape.bias || shape.relu))
                 check_on_every_isa(context, &shape, accumulate);
@@ -88,7 +89,7 @@ START_TEST(float64_goes_to_ref_and_float32_where_the_context_says) {
         tread_gemm *gemm;
         bool ref = i < 3 || tread_dnn_version() == NULL;
         tread_gemm_shape shape = {
-            i % 2 == 0 ? TREAD_FLOAT64 : TREAD_FLOAT32, 256, 128, 784, 1, false, true, true, true};
+            i % 2 == 0 ? TREAD_FLOAT64 : TREAD_FLOAT32, 256, 128, 784, 1, false, true, true, true, false};
         ck_assert_ok(tread_gemm_create(contexts[i / 2], &shape, &gemm));
         ck_assert_int_eq(strcmp(tread_gemm_implementation(gemm), "ref") == 0, ref);
         tread_gemm_destroy(gemm);
@@ -128,7 +129,7 @@ END_TEST
 
 START_TEST(wrong_calls_are_refused) {
     tread_gemm *gemm = NULL;
-    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){TREAD_INT32, 1, 1, 1, 1, 0, 0, 0, 0}, &gemm),
+    ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){TREAD_INT32, 1, 1, 1, 1, 0, 0, 0, 0, 0}, &gemm),
                     TREAD_ERROR_DTYPE, "int32");
     ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = -3, .n = 2, .k = 1, .batch = 1}, &gemm),
                     TREAD_ERROR_SHAPE, "-3x2x1");
@@ -138,10 +139,14 @@ START_TEST(wrong_calls_are_refused) {
         TREAD_ERROR_SHAPE, "too large");
     ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 1, .n = 1, .k = 1}, &gemm), TREAD_ERROR_SHAPE,
                     "batch 0");
+    ck_assert_fails(
+        tread_gemm_create(NULL, &(tread_gemm_shape){TREAD_FLOAT64, .m = 1, .n = 1, .k = 1, .batch = 1, .bf16 = true},
+                          &gemm),
+        TREAD_ERROR_DTYPE, "bf16 are float32, not float64");
     ck_assert_ptr_null(gemm);
     for (int dtype = 0; dtype < 2; dtype++)
         for (int relu = 0; relu < 2; relu++) {
-            tread_gemm_shape shape = {(tread_dtype)dtype, 3, 4, 5, 1, false, true, !relu, relu};
+            tread_gemm_shape shape = {(tread_dtype)dtype, 3, 4, 5, 1, false, true, !relu, relu, false};
             double a[15] = {0}, b[20] = {0}, c[12] = {0}, bias[4] = {0};
             ck_assert_ok(tread_gemm_create(NULL, &shape, &gemm));
             ck_assert_fails(tread_gemm_run(gemm, a, b, bias, c, true), TREAD_ERROR_STATE, "3x4x5 b^T");
@@ -153,7 +158,7 @@ START_TEST(wrong_calls_are_refused) {
 END_TEST
 
 static void check_nan(const tread_context *context, tread_dtype dtype, int64_t m, int64_t n, int64_t k) {
-    operands x = make_operands((tread_gemm_shape){dtype, m, n, k, 1, false, true, true, true});
+    operands x = make_operands((tread_gemm_shape){dtype, m, n, k, 1, false, true, true, true, false});
     if (dtype == TREAD_FLOAT32)
         ((float *)x.a)[k] = NAN;
     else
@@ -173,6 +178,7 @@ START_TEST(relu_keeps_nan) {
         check_nan(contexts[i], TREAD_FLOAT32, 3, 4, 5);
         check_nan(contexts[i], TREAD_FLOAT32, 64, 64, 64);
         check_nan(contexts[i], TREAD_FLOAT32, 256, 300, 1500);
+        check_nan(contexts[i], TREAD_FLOAT32, 40, 240, 300);
         check_nan(contexts[i], TREAD_FLOAT64, 64, 64, 64);
         tread_context_destroy(contexts[i]);
     }
@@ -207,15 +213,30 @@ static void check_failing_allocations(const tread_context *context, tread_gemm_s
 }
 
 START_TEST(every_allocation_may_fail) {
-    check_failing_allocations(NULL, (tread_gemm_shape){TREAD_FLOAT64, 9, 40, 300, 2, false, true, false, false});
-    check_failing_allocations(NULL, (tread_gemm_shape){TREAD_FLOAT32, 64, 100, 2500, 1, false, true, false, false});
-    check_failing_allocations(NULL, (tread_gemm_shape){TREAD_FLOAT32, 300, 200, 2500, 1, true, false, false, false});
+    check_failing_allocations(NULL, (tread_gemm_shape){TREAD_FLOAT64, 9, 40, 300, 2, false, true, false, false, false});
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 64, 100, 2500, 1, false, true, false, false, false});
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 300, 200, 2500, 1, true, false, false, false, false});
+    /* Turned, by columns, and from packed pieces. */
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 32, 256, 300, 1, false, true, false, false, false});
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 90, 300, 1500, 1, false, true, false, false, false});
+    check_failing_allocations(NULL,
+                              (tread_gemm_shape){TREAD_FLOAT32, 64, 100, 1500, 1, false, false, false, false, false});
+    tread_context *ref = make_context(1, TREAD_BACKEND_REF);
+    check_failing_allocations(ref, (tread_gemm_shape){TREAD_FLOAT32, 9, 40, 300, 2, false, true, false, false, true});
+    tread_context_destroy(ref);
 }
 END_TEST
 
 START_TEST(running_takes_no_memory) {
-    for (int dtype = 0; dtype < 2; dtype++) {
-        operands x = make_operands((tread_gemm_shape){(tread_dtype)dtype, 70, 90, 1300, 1, false, true, false, true});
+    for (int i = 0; i < 8; i++) { /* by tiles, from packed pieces, turned, by columns */
+        tread_gemm_shape shape = {(tread_dtype)(i % 2), 70, 90, 1300, 1, false, i / 2 != 1, false, true, false};
+        if (i / 2 > 1)
+            shape.n = i / 2 == 2 ? 288 : 200;
+        operands x = make_operands(shape);
         tread_gemm *gemm;
         ck_assert_ok(tread_gemm_create(NULL, &x.shape, &gemm));
         uint64_t calls = tread_memory_calls();

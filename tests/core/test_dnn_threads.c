@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "core/isa.h"
 #include "core/memory.h"
 #include "tests/core/gemm_operands.h"
 #include "tests/test.h"
@@ -14,7 +15,8 @@
 #endif
 
 /* m, n, k, batch, transpose_a, transpose_b: the products of training 784-128-10 and 784-512-256-10, long k (dW of large
- * batches among them), and odd ones. */
+ * batches among them), odd ones, those that are turned (few rows; their k long, too), and with long k those that are
+ * done by columns or from packed pieces. */
 static const int64_t shapes[][6] = {
     {32, 128, 784, 1, 0, 1},  {32, 10, 128, 1, 0, 1},   {10, 128, 32, 1, 1, 0},    {128, 784, 32, 1, 1, 0},
     {32, 128, 10, 1, 0, 0},   {128, 128, 784, 1, 0, 1}, {128, 784, 128, 1, 1, 0},  {128, 10, 128, 1, 0, 1},
@@ -25,13 +27,16 @@ static const int64_t shapes[][6] = {
     {1, 300, 1025, 1, 0, 0},  {300, 1, 1025, 1, 1, 0},  {17, 33, 1100, 1, 0, 0},   {17, 33, 65, 9, 0, 1},
     {5, 7, 3, 100, 1, 0},     {64, 64, 64, 12, 0, 0},   {1, 10, 784, 1, 0, 1},     {3, 1, 1, 1, 0, 0},
     {250, 31, 17, 1, 1, 1},   {600, 90, 200, 1, 1, 1},  {40, 24, 1500, 3, 0, 1},   {2000, 30, 30, 1, 0, 1},
-    {31, 1000, 100, 1, 0, 0},
+    {31, 1000, 100, 1, 0, 0}, {16, 64, 1024, 1, 0, 1},  {16, 80, 1024, 1, 0, 1},   {37, 400, 200, 1, 0, 1},
+    {100, 400, 300, 1, 0, 1}, {128, 512, 64, 1, 0, 1},  {45, 304, 1500, 1, 0, 1},  {60, 240, 1300, 1, 0, 1},
+    {90, 300, 1025, 1, 0, 1}, {33, 131, 2048, 1, 0, 1}, {70, 90, 1300, 1, 0, 0},   {50, 64, 2100, 1, 0, 0},
 };
 #define N_SHAPES (sizeof shapes / sizeof *shapes)
 
-static tread_gemm_shape shape_at(size_t i, bool fused) {
+static tread_gemm_shape shape_at(size_t i, bool fused, bool bf16) {
     const int64_t *s = shapes[i];
-    return (tread_gemm_shape){TREAD_FLOAT32, s[0], s[1], s[2], s[3], s[4] != 0, s[5] != 0, fused, fused && i % 2 == 0};
+    return (tread_gemm_shape){TREAD_FLOAT32,       s[0], s[1], s[2], s[3], s[4] != 0, s[5] != 0, fused,
+                              fused && i % 2 == 0, bf16};
 }
 
 /* Any order of summing k + 2 terms (the products, bias, and C when accumulating), each rounded, with products rounded
@@ -63,9 +68,9 @@ static void check_errors(const operands *x, bool accumulate) {
     }
 }
 
-static void check_bits(size_t i, bool fused, bool accumulate, tread_context *const *contexts, const int *counts,
-                       int n) {
-    operands x = make_operands(shape_at(i, fused));
+static void check_bits(size_t i, bool fused, bool accumulate, bool bf16, tread_context *const *contexts,
+                       const int *counts, int n) {
+    operands x = make_operands(shape_at(i, fused, bf16));
     size_t bytes = x.count_c * sizeof(float);
     float *first = tread_alloc(bytes, "a test");
     multiply(contexts[0], &x, accumulate);
@@ -74,24 +79,80 @@ static void check_bits(size_t i, bool fused, bool accumulate, tread_context *con
     for (int t = 1; t < n; t++) {
         multiply(contexts[t], &x, accumulate);
         ck_assert_msg(memcmp(first, x.c, bytes) == 0,
-                      "%ldx%ldx%ld, fused %d, accumulate %d: %d threads give other bits than %d", (long)shapes[i][0],
-                      (long)shapes[i][1], (long)shapes[i][2], fused, accumulate, counts[t], counts[0]);
+                      "%ldx%ldx%ld, bf16 %d, fused %d, accumulate %d: %d threads give other bits than %d",
+                      (long)shapes[i][0], (long)shapes[i][1], (long)shapes[i][2], bf16, fused, accumulate, counts[t],
+                      counts[0]);
     }
+    tread_isa best = tread_isa_chosen();
+    for (int isa = 0; isa < (int)best; isa++) { /* of our own kernels; oneDNN's is in the environment */
+        tread_isa_use((tread_isa)isa);
+        multiply(contexts[n - 1], &x, accumulate);
+        ck_assert_msg(memcmp(first, x.c, bytes) == 0, "%ldx%ldx%ld, fused %d, accumulate %d: other bits on %s",
+                      (long)shapes[i][0], (long)shapes[i][1], (long)shapes[i][2], fused, accumulate,
+                      tread_isa_name((tread_isa)isa));
+    }
+    tread_isa_use(best);
     tread_free(first);
     free_operands(&x);
 }
 
-START_TEST(bits_are_those_of_one_thread) {
+static void check_all_bits(bool bf16) {
     static const int counts[] = {1, 2, 3, 4, 8};
     tread_context *contexts[5];
     for (int t = 0; t < 5; t++)
         contexts[t] = make_context(counts[t], TREAD_BACKEND_AUTO);
     for (size_t i = 0; i < N_SHAPES; i++) {
-        check_bits(i, true, false, contexts, counts, 5);
-        check_bits(i, false, i % 2 == 0, contexts, counts, 5);
+        check_bits(i, true, false, bf16, contexts, counts, 5);
+        check_bits(i, false, false, bf16, contexts, counts, 5);
+        check_bits(i, false, true, bf16, contexts, counts, 5);
     }
     for (int t = 0; t < 5; t++)
         tread_context_destroy(contexts[t]);
+}
+
+START_TEST(bits_are_those_of_one_thread) { check_all_bits(false); }
+END_TEST
+
+/* Where the CPU cannot, or ONEDNN_MAX_CPU_ISA says so, it is refused with the reason. */
+START_TEST(bits_of_bf16_are_those_of_one_thread) {
+    if (tread_dnn_has_bf16()) {
+        check_all_bits(true);
+        return;
+    }
+    tread_context *context = make_context(1, TREAD_BACKEND_AUTO), *ref = make_context(1, TREAD_BACKEND_REF);
+    tread_gemm *gemm = NULL;
+    tread_gemm_shape shape = shape_at(0, false, true);
+    if (tread_dnn_version() != NULL) {
+        ck_assert_fails(tread_gemm_create(context, &shape, &gemm), TREAD_ERROR_BACKEND, "avx512_bf16");
+        ck_assert_ptr_null(gemm);
+    }
+    operands x = make_operands(shape);
+    multiply(ref, &x, false);
+    check_errors(&x, false);
+    free_operands(&x);
+    tread_context_destroy(context);
+    tread_context_destroy(ref);
+}
+END_TEST
+
+static bool by_brgemm(const tread_context *context, tread_gemm_shape shape) {
+    tread_gemm *gemm;
+    ck_assert_ok(tread_gemm_create(context, &shape, &gemm));
+    bool is = strncmp(tread_gemm_implementation(gemm), "brg", 3) == 0;
+    tread_gemm_destroy(gemm);
+    return is;
+}
+
+/* The brgemm, where it serves at all, takes dense matrices: pieces of a long k must be made such. */
+START_TEST(a_long_k_does_not_change_the_implementation) {
+    tread_context *context = make_context(2, TREAD_BACKEND_AUTO);
+    for (int transpose_b = 0; transpose_b < 2; transpose_b++) {
+        tread_gemm_shape shape = {.m = 128, .n = 256, .k = 1024, .batch = 1, .transpose_b = transpose_b};
+        bool expected = by_brgemm(context, shape);
+        shape.k = 2048;
+        ck_assert_int_eq(by_brgemm(context, shape), expected);
+    }
+    tread_context_destroy(context);
 }
 END_TEST
 
@@ -126,7 +187,7 @@ START_TEST(the_hosts_thread_count_stays) {
     int before = omp_get_max_threads();
     omp_set_num_threads(7);
     for (size_t i = 0; i < N_SHAPES; i += 9) {
-        operands x = make_operands(shape_at(i, true));
+        operands x = make_operands(shape_at(i, true, false));
         multiply(context, &x, false);
         ck_assert_int_eq(omp_get_max_threads(), 7);
         free_operands(&x);
@@ -161,7 +222,7 @@ START_TEST(products_run_beside_each_other) {
     worker workers[4];
     for (size_t i = 0; i < 4; i++) {
         workers[i] =
-            (worker){.context = make_context(1, TREAD_BACKEND_AUTO), .x = make_operands(shape_at(3 * i, true))};
+            (worker){.context = make_context(1, TREAD_BACKEND_AUTO), .x = make_operands(shape_at(3 * i, true, false))};
         ck_assert_int_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
     }
     for (size_t i = 0; i < 4; i++) {
@@ -179,5 +240,6 @@ START_TEST(products_run_beside_each_other) {
 }
 END_TEST
 
-TEST_MAIN("dnn_threads", bits_are_those_of_one_thread, bits_do_not_depend_on_earlier_plans,
+TEST_MAIN("dnn_threads", bits_are_those_of_one_thread, bits_of_bf16_are_those_of_one_thread,
+          a_long_k_does_not_change_the_implementation, bits_do_not_depend_on_earlier_plans,
           the_hosts_thread_count_stays, products_run_beside_each_other)
