@@ -13,8 +13,9 @@
 #include "engine/profile/sweep_world.h"
 
 #define SAMPLE_SECONDS 2e-3 /* a sample lasts about so long, or one step */
-#define WARM_SECONDS 5e-3 /* what is shorter runs once before it is timed: others have had the cache, and the threads  \
-                           */
+#define WARM_SECONDS                                                                                                   \
+    5e-3 /* what is shorter runs once before it is timed: others have had the cache, and the threads                   \
+          */
 #define MOST_REPEATS 100000
 
 /* What takes its turn in a round. */
