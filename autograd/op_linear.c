@@ -1,20 +1,32 @@
 #include <string.h>
 
 #include "autograd/ops_list.h"
+#include "core/bf16.h"
 #include "core/dnn.h"
 #include "core/kernels_linear.h"
 #include "core/memory.h"
 #include "core/status.h"
 
 /* y (rows, out) = activation(z), z = x (rows, in) w^T + b, w (out, in).
- * dz = dy activation'(z); db = column sums of dz; dx = dz w; dw = dz^T x. One pass over dy makes both dz and db. */
+ * dz = dy activation'(z); db = column sums of dz; dx = dz w; dw = dz^T x. One pass over dy makes both dz and db.
+ *
+ * In bf16 the products read x, w and dz as bfloat16. Each is rounded once a step, in a pass that has it at hand where
+ * there is one: dz in that of the activation's derivative, y, which may be the next layer's x, in that of the
+ * activation, w in the optimizer's. */
+enum { ACTIVATION, BF16, WEIGHT_HAS_COPY }; /* the attributes' integers */
+
 typedef struct linear_plan {
     int64_t rows, n_in, n_out;
     tread_activation activation;
+    bool bf16;
     tread_gemm *forward, *grad_x, *grad_w;
     void *z;  /* (rows, out): kept where the derivative needs it, else NULL */
-    void *dz; /* (rows, out), NULL where dy serves */
+    void *dz; /* (rows, out), NULL where dy serves; bfloat16 in bf16 */
     void *db; /* (out) */
+    /* In bf16: */
+    uint16_t *x_room, *w_room; /* for inputs that have no copy of their own; w_room NULL where the weight has one */
+    uint16_t *y;               /* (rows, out), NULL without activation */
+    const uint16_t *x, *w;     /* what forward read, for backward */
 } linear_plan;
 
 static void release(tread_node *node) {
@@ -37,23 +49,34 @@ static tread_status check_shapes(const tread_node *node) {
     return TREAD_OK;
 }
 
-/* z, dz and db share one workspace. */
+static size_t padded(int64_t count, size_t item) {
+    return ((size_t)count * item + TREAD_ALIGNMENT - 1) / TREAD_ALIGNMENT * TREAD_ALIGNMENT;
+}
+
+static void *take(char **next, size_t bytes) {
+    char *taken = *next;
+    *next += bytes;
+    return bytes > 0 ? taken : NULL;
+}
+
+/* All buffers share one workspace; memory that no step writes to costs only addresses. */
 static tread_status plan_buffers(tread_node *node, linear_plan *own) {
-    size_t item = tread_dtype_size(node->output->dtype);
-    size_t matrix = (size_t)(own->rows * own->n_out) * item;
-    matrix = (matrix + TREAD_ALIGNMENT - 1) / TREAD_ALIGNMENT * TREAD_ALIGNMENT;
-    bool keep_z = tread_activation_keeps_input(own->activation);
-    bool make_dz = node->requires_grad && own->activation != TREAD_ACTIVATION_NONE;
-    TREAD_TRY(tread_node_workspace(node, matrix * ((size_t)keep_z + (size_t)make_dz) + (size_t)own->n_out * item));
+    size_t item = tread_dtype_size(node->output->dtype), half = sizeof(uint16_t);
+    int64_t matrix = own->rows * own->n_out;
+    bool active = own->activation != TREAD_ACTIVATION_NONE;
+    bool has_copy = node->attributes.integer[WEIGHT_HAS_COPY] != 0;
+    size_t z = tread_activation_keeps_input(own->activation) ? padded(matrix, item) : 0;
+    size_t dz = node->requires_grad && (active || own->bf16) ? padded(matrix, own->bf16 ? half : item) : 0;
+    size_t x = own->bf16 ? padded(own->rows * own->n_in, half) : 0;
+    size_t w = own->bf16 && !has_copy ? padded(own->n_out * own->n_in, half) : 0;
+    size_t y = own->bf16 && active ? padded(matrix, half) : 0;
+    TREAD_TRY(tread_node_workspace(node, z + dz + x + w + y + padded(own->n_out, item)));
     char *next = node->workspace;
-    if (keep_z) {
-        own->z = next;
-        next += matrix;
-    }
-    if (make_dz) {
-        own->dz = next;
-        next += matrix;
-    }
+    own->z = take(&next, z);
+    own->dz = take(&next, dz);
+    own->x_room = take(&next, x);
+    own->w_room = take(&next, w);
+    own->y = take(&next, y);
     own->db = next;
     return TREAD_OK;
 }
@@ -67,10 +90,17 @@ static tread_status plan_products(tread_node *node, linear_plan *own) {
                           .batch = 1,
                           .transpose_b = true,
                           .bias = node->inputs[2] != NULL,
-                          .relu = own->activation == TREAD_ACTIVATION_RELU};
-    tread_gemm_shape dx = {.dtype = dtype, .m = own->rows, .n = own->n_in, .k = own->n_out, .batch = 1};
-    tread_gemm_shape dw = {
-        .dtype = dtype, .m = own->n_out, .n = own->n_in, .k = own->rows, .batch = 1, .transpose_a = true};
+                          .relu = own->activation == TREAD_ACTIVATION_RELU && !own->bf16,
+                          .bf16 = own->bf16};
+    tread_gemm_shape dx = {
+        .dtype = dtype, .m = own->rows, .n = own->n_in, .k = own->n_out, .batch = 1, .bf16 = own->bf16};
+    tread_gemm_shape dw = {.dtype = dtype,
+                           .m = own->n_out,
+                           .n = own->n_in,
+                           .k = own->rows,
+                           .batch = 1,
+                           .transpose_a = true,
+                           .bf16 = own->bf16};
     TREAD_TRY(tread_gemm_create(node->context, &y, &own->forward));
     if (node->input_needs[0])
         TREAD_TRY(tread_gemm_create(node->context, &dx, &own->grad_x));
@@ -94,7 +124,8 @@ static tread_status plan(tread_node *node) {
     linear_plan *own = node->plan = tread_calloc(1, sizeof *own, "a linear plan");
     if (own == NULL)
         return TREAD_ERROR_MEMORY;
-    own->activation = (tread_activation)node->attributes.integer[0];
+    own->activation = (tread_activation)node->attributes.integer[ACTIVATION];
+    own->bf16 = node->attributes.integer[BF16] != 0;
     own->n_in = w->shape[1];
     own->n_out = w->shape[0];
     own->rows = 1;
@@ -104,8 +135,46 @@ static tread_status plan(tread_node *node) {
     return plan_products(node, own);
 }
 
+/* x in bfloat16: the copy that the operation before has made, else one of ours. */
+static const uint16_t *round_x(const tread_node *node, const linear_plan *own) {
+    const tread_tensor *x = node->inputs[0];
+    if (tread_bf16_is_fresh(x))
+        return x->bf16;
+    tread_bf16_convert(node->context, x->data, own->x_room, x->count);
+    return own->x_room;
+}
+
+/* w in bfloat16. Only a weight that this tape trains is given its copy here: others may be in use by other threads. */
+static const uint16_t *round_w(const tread_node *node, const linear_plan *own) {
+    tread_tensor *w = node->inputs[1];
+    if (tread_bf16_is_fresh(w))
+        return w->bf16;
+    uint16_t *to = own->w_room != NULL ? own->w_room : w->bf16;
+    tread_bf16_convert(node->context, w->data, to, w->count);
+    if (to == w->bf16)
+        w->bf16_version = w->version;
+    return to;
+}
+
+static tread_status forward_bf16(tread_node *node) {
+    linear_plan *own = node->plan;
+    const tread_tensor *b = node->inputs[2];
+    float *y = node->output->data, *z = own->z != NULL ? own->z : y;
+    own->x = round_x(node, own);
+    own->w = round_w(node, own);
+    TREAD_TRY(tread_gemm_run(own->forward, own->x, own->w, b != NULL ? b->data : NULL, z, false));
+    if (own->activation == TREAD_ACTIVATION_NONE)
+        return TREAD_OK;
+    tread_activation_forward_bf16(node->context, own->activation, own->rows * own->n_out, z, y, own->y);
+    node->output->bf16 = own->y;
+    node->output->bf16_version = node->output->version;
+    return TREAD_OK;
+}
+
 static tread_status forward(tread_node *node) {
     const linear_plan *own = node->plan;
+    if (own->bf16)
+        return forward_bf16(node);
     const tread_tensor *b = node->inputs[2];
     void *y = node->output->data, *z = own->z != NULL ? own->z : y;
     TREAD_TRY(tread_gemm_run(own->forward, node->inputs[0]->data, node->inputs[1]->data, b != NULL ? b->data : NULL, z,
@@ -124,23 +193,33 @@ static tread_status prepare_backward(tread_node *node, const bool *accumulate) {
     return TREAD_OK;
 }
 
+/* dz, and db where somebody needs it; returns what the products read for dz. */
+static const void *differentiate(const tread_node *node, const linear_plan *own, void *db) {
+    const void *y = node->output->data, *dy = node->grad;
+    if (own->bf16)
+        tread_activation_backward_bf16(node->context, own->activation, own->rows, own->n_out, own->z, y, dy, own->dz,
+                                       db);
+    else if (own->dz != NULL || db != NULL)
+        tread_activation_backward(node->context, own->activation, node->output->dtype, own->rows, own->n_out, own->z, y,
+                                  dy, own->dz, db);
+    return own->dz != NULL ? own->dz : dy;
+}
+
 static tread_status backward(tread_node *node) {
     const linear_plan *own = node->plan;
-    const tread_dtype dtype = node->output->dtype;
-    const void *dz = own->dz != NULL ? own->dz : node->grad;
     bool needs_db = node->inputs[2] != NULL && node->input_needs[2];
-    if (own->dz != NULL || needs_db)
-        tread_activation_backward(node->context, own->activation, dtype, own->rows, own->n_out, own->z,
-                                  node->output->data, node->grad, own->dz, needs_db ? own->db : NULL);
+    const void *dz = differentiate(node, own, needs_db ? own->db : NULL);
     tread_grad_target x = tread_node_grad_target(node, 0);
     if (x.data != NULL)
-        TREAD_TRY(tread_gemm_run(own->grad_x, dz, node->inputs[1]->data, NULL, x.data, x.accumulate));
+        TREAD_TRY(
+            tread_gemm_run(own->grad_x, dz, own->bf16 ? own->w : node->inputs[1]->data, NULL, x.data, x.accumulate));
     tread_grad_target w = tread_node_grad_target(node, 1);
     if (w.data != NULL)
-        TREAD_TRY(tread_gemm_run(own->grad_w, dz, node->inputs[0]->data, NULL, w.data, w.accumulate));
+        TREAD_TRY(
+            tread_gemm_run(own->grad_w, dz, own->bf16 ? own->x : node->inputs[0]->data, NULL, w.data, w.accumulate));
     if (needs_db) {
         tread_grad_target b = tread_node_grad_target(node, 2);
-        tread_row_store(dtype, own->n_out, own->db, b.data, b.accumulate);
+        tread_row_store(node->output->dtype, own->n_out, own->db, b.data, b.accumulate);
     }
     return TREAD_OK;
 }
@@ -175,6 +254,13 @@ const tread_op tread_op_linear = {.name = "linear",
                                   .release = release,
                                   .cost = cost};
 
+/* Whether the products of this call are to be bf16's; checks nothing that plan() does. */
+static bool is_bf16(const tread_tape *tape, const tread_tensor *x, const tread_tensor *w) {
+    return tread_tape_precision(tape) == TREAD_PRECISION_BF16 && x->dtype == TREAD_FLOAT32 &&
+           w->dtype == TREAD_FLOAT32 && w->rank == 2 && w->shape[0] >= TREAD_BF16_WIDTH &&
+           w->shape[1] >= TREAD_BF16_WIDTH;
+}
+
 tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, tread_tensor *b,
                            tread_activation activation) {
     if (x == NULL || w == NULL)
@@ -182,6 +268,12 @@ tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, t
     if ((unsigned)activation >= TREAD_ACTIVATION_COUNT)
         return tread_tape_fail(tape, TREAD_ERROR_ARGUMENT, "linear: activation %d is outside [0, %d)", (int)activation,
                                TREAD_ACTIVATION_COUNT);
-    tread_attributes attributes = {.integer = {activation}};
+    tread_attributes attributes = {.integer = {[ACTIVATION] = activation, [BF16] = is_bf16(tape, x, w)}};
+    if (attributes.integer[BF16] && w->tape == NULL && w->requires_grad && tread_grad_enabled()) {
+        tread_status status = tread_bf16_ensure(w);
+        if (status != TREAD_OK)
+            return tread_tape_fail(tape, status, "%s", tread_last_error());
+        attributes.integer[WEIGHT_HAS_COPY] = true;
+    }
     return tread_tape_apply(tape, &tread_op_linear, (tread_tensor *[]){x, w, b}, 3, &attributes);
 }

@@ -54,6 +54,17 @@ void tread_tape_set_rng(tread_tape *tape, tread_rng rng) {
     tape->rng = rng;
 }
 
+tread_precision tread_tape_precision(const tread_tape *tape) {
+    return tape != NULL ? tape->precision : TREAD_PRECISION_FLOAT32;
+}
+
+tread_status tread_tape_set_precision(tread_tape *tape, tread_precision precision) {
+    TREAD_REFUSE_NULL("tape set precision", tape);
+    TREAD_TRY(tread_precision_check(tape->given, precision));
+    tape->precision = precision;
+    return TREAD_OK;
+}
+
 tread_status tread_tape_note(tread_tape *tape, tread_status status) {
     if (tape->status == TREAD_OK) {
         tape->status = status;

@@ -52,6 +52,7 @@ struct tread_tape {
     tread_node_private *newest, *oldest;
     size_t parked_nodes, parked_bytes;
     tread_rng rng;
+    tread_precision precision;
     tread_status status;
     char error[1024];
 };

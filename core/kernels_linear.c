@@ -1,5 +1,6 @@
 #include "core/kernels_linear.h"
 
+#include "core/bf16.h"
 #include "core/isa.h"
 #include "core/parallel.h"
 #include "core/scalar.h"
@@ -11,12 +12,14 @@
 typedef struct forward_job {
     const void *z;
     void *y;
+    uint16_t *y_bf16; /* used by the bf16 way only */
 } forward_job;
 
 typedef struct backward_job {
     int64_t rows, columns;
     const void *saved, *dy;
     void *dz, *db;
+    uint16_t *dz_bf16; /* in place of dz, by the bf16 way */
 } backward_job;
 
 #define BODY "core/kernels_linear_body.h"
@@ -33,24 +36,30 @@ typedef struct backward_job {
 
 #define DEFINE(name, kind, type)                                                                                       \
     TREAD_KERNEL_BODY void name##_forward_##type##_body(const forward_job *job, int64_t begin, int64_t end) {          \
-        forward_##type(kind, job, begin, end);                                                                         \
+        forward_##type(kind, false, job, begin, end);                                                                  \
     }                                                                                                                  \
     TREAD_KERNEL(name##_forward_##type, (const forward_job *job, int64_t begin, int64_t end), (job, begin, end))       \
     TREAD_KERNEL_BODY void name##_backward_##type##_body(const backward_job *job, int64_t begin, int64_t end) {        \
-        backward_##type(kind, job, begin, end);                                                                        \
+        backward_##type(kind, false, job, begin, end);                                                                 \
     }                                                                                                                  \
     TREAD_KERNEL(name##_backward_##type, (const backward_job *job, int64_t begin, int64_t end), (job, begin, end))
 KINDS(DEFINE, f32)
 KINDS(DEFINE, f64)
+#define DEFINE_BF16(name, kind, type)                                                                                  \
+    TREAD_KERNEL_OF(name##_forward_##type, (const forward_job *job, int64_t begin, int64_t end),                       \
+                    forward_f32(kind, true, job, begin, end))                                                          \
+    TREAD_KERNEL_OF(name##_backward_##type, (const backward_job *job, int64_t begin, int64_t end),                     \
+                    backward_f32(kind, true, job, begin, end))
+KINDS(DEFINE_BF16, bf16)
 
 typedef void forward_fn(const forward_job *job, int64_t begin, int64_t end);
 typedef void backward_fn(const backward_job *job, int64_t begin, int64_t end);
 #define FORWARD_ENTRY(name, kind, type) [kind] = name##_forward_##type,
 #define BACKWARD_ENTRY(name, kind, type) [kind] = name##_backward_##type,
-static forward_fn *const *const forwards[2][TREAD_ACTIVATION_COUNT] = {{KINDS(FORWARD_ENTRY, f32)},
-                                                                       {KINDS(FORWARD_ENTRY, f64)}};
-static backward_fn *const *const backwards[2][TREAD_ACTIVATION_COUNT] = {{KINDS(BACKWARD_ENTRY, f32)},
-                                                                         {KINDS(BACKWARD_ENTRY, f64)}};
+static forward_fn *const *const forwards[3][TREAD_ACTIVATION_COUNT] = {
+    {KINDS(FORWARD_ENTRY, f32)}, {KINDS(FORWARD_ENTRY, f64)}, {KINDS(FORWARD_ENTRY, bf16)}};
+static backward_fn *const *const backwards[3][TREAD_ACTIVATION_COUNT] = {
+    {KINDS(BACKWARD_ENTRY, f32)}, {KINDS(BACKWARD_ENTRY, f64)}, {KINDS(BACKWARD_ENTRY, bf16)}};
 
 typedef struct forward_call {
     forward_fn *run;
@@ -61,6 +70,8 @@ typedef struct backward_call {
     backward_fn *run;
     backward_job job;
 } backward_call;
+
+enum { WAY_F32, WAY_F64, WAY_BF16 };
 
 static void forward_range(void *argument, int64_t begin, int64_t end) {
     const forward_call *call = argument;
@@ -74,18 +85,33 @@ static void backward_range(void *argument, int64_t begin, int64_t end) {
 
 void tread_activation_forward(const tread_context *context, tread_activation activation, tread_dtype dtype, int64_t n,
                               const void *z, void *y) {
-    forward_call call = {TREAD_CALL(forwards[dtype == TREAD_FLOAT64][activation]), {z, y}};
+    forward_call call = {TREAD_CALL(forwards[dtype == TREAD_FLOAT64 ? WAY_F64 : WAY_F32][activation]), {z, y, NULL}};
     tread_parallel_for(context, n, FORK_ELEMENTS / 4, 16, forward_range, &call);
+}
+
+void tread_activation_forward_bf16(const tread_context *context, tread_activation activation, int64_t n, const float *z,
+                                   float *y, uint16_t *y_bf16) {
+    forward_call call = {TREAD_CALL(forwards[WAY_BF16][activation]), {z, y, y_bf16}};
+    tread_parallel_for(context, n, FORK_ELEMENTS / 4, 32, forward_range, &call);
 }
 
 void tread_activation_backward(const tread_context *context, tread_activation activation, tread_dtype dtype,
                                int64_t rows, int64_t columns, const void *z, const void *y, const void *dy, void *dz,
                                void *db) {
     const void *saved = tread_activation_keeps_input(activation) ? z : y;
-    backward_call call = {TREAD_CALL(backwards[dtype == TREAD_FLOAT64][activation]),
-                          {rows, columns, saved, dy, dz, db}};
+    backward_call call = {TREAD_CALL(backwards[dtype == TREAD_FLOAT64 ? WAY_F64 : WAY_F32][activation]),
+                          {rows, columns, saved, dy, dz, db, NULL}};
     int64_t grain = FORK_ELEMENTS / (rows > 0 ? rows : 1) + 1;
     tread_parallel_for(context, columns, grain, 16, backward_range, &call);
+}
+
+void tread_activation_backward_bf16(const tread_context *context, tread_activation activation, int64_t rows,
+                                    int64_t columns, const float *z, const float *y, const float *dy, uint16_t *dz_bf16,
+                                    float *db) {
+    const float *saved = tread_activation_keeps_input(activation) ? z : y;
+    backward_call call = {TREAD_CALL(backwards[WAY_BF16][activation]), {rows, columns, saved, dy, NULL, db, dz_bf16}};
+    int64_t grain = FORK_ELEMENTS / (rows > 0 ? rows : 1) + 1;
+    tread_parallel_for(context, columns, grain, 32, backward_range, &call);
 }
 
 void tread_row_store(tread_dtype dtype, int64_t n, const void *from, void *to, bool accumulate) {

@@ -22,6 +22,14 @@ void tread_activation_backward(const tread_context *context, tread_activation ac
                                int64_t rows, int64_t columns, const void *z, const void *y, const void *dy, void *dz,
                                void *db);
 
+/* The same in float32, with y and dz also, or only, rounded to bfloat16 for the products that read them. db is summed
+ * from what was not rounded yet. With no activation, forward has nothing to do and is not called. */
+void tread_activation_forward_bf16(const tread_context *context, tread_activation activation, int64_t n, const float *z,
+                                   float *y, uint16_t *y_bf16);
+void tread_activation_backward_bf16(const tread_context *context, tread_activation activation, int64_t rows,
+                                    int64_t columns, const float *z, const float *y, const float *dy, uint16_t *dz_bf16,
+                                    float *db);
+
 /* to = from, or to += from; n elements, few. */
 void tread_row_store(tread_dtype dtype, int64_t n, const void *from, void *to, bool accumulate);
 

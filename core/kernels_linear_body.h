@@ -28,29 +28,45 @@ TREAD_KERNEL_BODY REAL T(derivative)(tread_activation kind, REAL s) {
     return (REAL)1;
 }
 
-TREAD_KERNEL_BODY void T(forward)(tread_activation kind, const forward_job *job, int64_t begin, int64_t end) {
+TREAD_KERNEL_BODY void T(forward)(tread_activation kind, bool bf16, const forward_job *job, int64_t begin,
+                                  int64_t end) {
     const REAL *z = job->z; /* may be y */
     REAL *y = job->y;
+    if (bf16) {
+        uint16_t *restrict y_bf16 = job->y_bf16;
+#pragma omp simd
+        for (int64_t i = begin; i < end; i++) {
+            REAL value = T(value)(kind, z[i]);
+            y[i] = value;
+            y_bf16[i] = tread_bf16_from_f32((float)value);
+        }
+        return;
+    }
 #pragma omp simd
     for (int64_t i = begin; i < end; i++)
         y[i] = T(value)(kind, z[i]);
 }
 
 /* Columns [first, first + width): a constant width keeps the sums in registers. */
-TREAD_KERNEL_BODY void T(backward_strip)(tread_activation kind, const backward_job *job, int64_t first, int width) {
+TREAD_KERNEL_BODY void T(backward_strip)(tread_activation kind, bool bf16, const backward_job *job, int64_t first,
+                                         int width) {
     const REAL *restrict saved = job->saved, *restrict dy = job->dy;
     REAL *restrict dz = job->dz, *restrict db = job->db;
+    uint16_t *restrict dz_bf16 = job->dz_bf16;
     double sums[STRIP] = {0};
     for (int64_t row = 0; row < job->rows; row++) {
         int64_t at = row * job->columns + first;
-        if (kind == TREAD_ACTIVATION_NONE) {
+        if (kind == TREAD_ACTIVATION_NONE && !bf16) {
             for (int i = 0; i < width; i++)
                 sums[i] += (double)dy[at + i];
             continue;
         }
         for (int i = 0; i < width; i++) {
-            REAL g = dy[at + i] * T(derivative)(kind, saved[at + i]);
-            dz[at + i] = g;
+            REAL g = kind == TREAD_ACTIVATION_NONE ? dy[at + i] : dy[at + i] * T(derivative)(kind, saved[at + i]);
+            if (bf16)
+                dz_bf16[at + i] = tread_bf16_from_f32((float)g);
+            else
+                dz[at + i] = g;
             sums[i] += (double)g;
         }
     }
@@ -59,10 +75,11 @@ TREAD_KERNEL_BODY void T(backward_strip)(tread_activation kind, const backward_j
             db[first + i] = (REAL)sums[i];
 }
 
-TREAD_KERNEL_BODY void T(backward)(tread_activation kind, const backward_job *job, int64_t begin, int64_t end) {
+TREAD_KERNEL_BODY void T(backward)(tread_activation kind, bool bf16, const backward_job *job, int64_t begin,
+                                   int64_t end) {
     int64_t first = begin;
     for (; first + STRIP <= end; first += STRIP)
-        T(backward_strip)(kind, job, first, STRIP);
+        T(backward_strip)(kind, bf16, job, first, STRIP);
     if (first < end)
-        T(backward_strip)(kind, job, first, (int)(end - first));
+        T(backward_strip)(kind, bf16, job, first, (int)(end - first));
 }

@@ -20,6 +20,7 @@
 
 #include <stdio.h>
 #include <tread/context.h>
+#include <tread/precision.h>
 #include <tread/random.h>
 #include <tread/tensor.h>
 
@@ -58,6 +59,13 @@ TREAD_API tread_tensor *tread_tape_grad(tread_tape *tape, const tread_tensor *x)
 /* The random stream that dropout draws from; set it to resume a run. */
 TREAD_API tread_rng tread_tape_rng(const tread_tape *tape);
 TREAD_API void tread_tape_set_rng(tread_tape *tape, tread_rng rng);
+
+/* In which precision the operations recorded from now on compute, those that have a choice: tread_linear. As with
+ * PyTorch's autocast, parts of a model may differ; it lasts over resets. At first TREAD_PRECISION_FLOAT32. Errors:
+ * those of tread_precision_check (precision.h) for the tape's context; the tape's precision stays then, and its own
+ * error is not set. */
+TREAD_API tread_status tread_tape_set_precision(tread_tape *tape, tread_precision precision);
+TREAD_API tread_precision tread_tape_precision(const tread_tape *tape);
 
 /* The operations recorded since reset. */
 TREAD_API size_t tread_tape_length(const tread_tape *tape);
