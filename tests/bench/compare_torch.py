@@ -89,7 +89,7 @@ class Tread:
             program = "bench_train" if training else "bench_optimizer"
             selection = ["--shapes", what, "--seconds", str(seconds), "--repeats", "1", "--data", self.options.data]
             if not training:
-                selection = ["--layouts", what, "--optimizers", "adam", "--rounds", "3"]
+                selection = ["--layouts", what, "--steps", "adam", "--no-sparse", "--rounds", "3"]
             command = [os.path.join(self.options.build, "tests/bench", program), "--threads", str(self.threads),
                        "--json", file.name] + selection
             done = subprocess.run(command, stdout=subprocess.DEVNULL, env={"GOMP_SPINCOUNT": "1000", **os.environ})
@@ -99,7 +99,7 @@ class Tread:
         if isinstance(self.document, list):
             return self.document[0]["step_us"] * 1e-6
         rows = [row for row in self.document["rows"]
-                if row["threads"] == self.threads and (training or row.get("optimizer") == "adam")]
+                if row["threads"] == self.threads and (training or row["step"] == "adam")]
         return rows[0]["step_us"]["median"] * 1e-6
 
     def end(self):

@@ -38,6 +38,26 @@ def size(n):
         n /= 1024
 
 
+def optimizer(document):
+    least = {"64 Mi flat": {"adam": 0.95, "adamw": 0.95, "sgd_momentum": 0.95, "adagrad": 0.95, "rmsprop": 0.95, "lamb": 0.95}}
+    out = []
+    for row in document["rows"]:
+        if "parameters" not in row:
+            continue
+        notes, flat, name, step = [], row.get("longer_than_flat_share"), row["name"], row["step"]
+        if step in least.get(name, {}):
+            notes.append("95 %% of rmw%s" % mark(median(row["rmw_share"]) >= 0.95))
+        if flat and step == "adam" and name != "784-512-256-10":
+            notes.append("+5 %%%s" % mark(median(flat) <= 0.05))
+        if step == "adam" and name == "784-512-256-10" and row["threads"] in (1, 2):
+            limit = 0.3 if row["threads"] == 1 else 0.16
+            notes.append("%.2f ns%s" % (limit, mark(median(row["parameter_ns"]) <= limit)))
+        out.append((name, step, str(row["threads"]), spread(row["parameter_ns"], 3), "%.1f" % median(row["gb_per_second"]),
+                    "%.0f %%" % (100 * median(row["rmw_share"])), "%+.1f %%" % (100 * median(flat)) if flat else "-",
+                    ", ".join(notes) or "-"))
+    return table(("layout", "step", "threads", "ns per parameter (quartiles)", "GB/s", "of rmw", "than flat", "wanted"), out)
+
+
 def machine(document):
     m, v = document["machine"], document["versions"]
     rows = [
@@ -128,6 +148,7 @@ def checkpoint(document):
 TABLES = {  # name of the table: file, function
     "machine": ("compare", machine), "train": ("train", train), "bf16": ("train", bf16), "compare": ("compare", compare),
     "compare_steps": ("compare", compare_steps), "accuracy": ("compare", accuracy), "command": ("command", command),
+    "optimizer": ("optimizer", optimizer),
     "checkpoint": ("checkpoint", checkpoint),
 }
 
