@@ -10,6 +10,7 @@
 #include "core/status.h"
 #include "engine/profile/bandwidth.h"
 #include "engine/profile/peak.h"
+#include "engine/profile/step_traffic.h"
 #include "optim/optimizer.h"
 
 #define MAX_STEPS 1000000
@@ -79,9 +80,18 @@ static tread_status create(tread_trainer *trainer, const tread_profile_train_opt
     return tread_recorder_create(own->shown.threads, options->trace_events, &own->recorder);
 }
 
-static void know_optimizer(tread_train_profile_private *own) {
-    own->optimizer = own->trainer->options.optimizer->type->table.name;
-    own->optimizer_bytes = 0;
+/* What a step of the optimizer moves where every gradient is dense; 0: not counted. */
+static double optimizer_bytes(const tread_optimizer *optimizer) {
+    double bytes = 0;
+    for (size_t g = 0; g < optimizer->n_groups; g++) {
+        const tread_param_group *group = &optimizer->groups[g];
+        const tread_step_traffic traffic = tread_step_traffic_of(optimizer->type, group->options);
+        if (traffic.n_passes == 0)
+            return 0;
+        for (size_t i = group->first; i < group->first + group->count; i++)
+            bytes += (double)traffic.bytes * (double)optimizer->items[i].n;
+    }
+    return bytes;
 }
 
 static tread_status measure_machine(tread_train_profile_private *own, bool later) {
@@ -175,7 +185,8 @@ tread_status tread_profile_train(tread_trainer *trainer, const tread_profile_tra
     tread_status status = create(trainer, &chosen, &own);
     if (status == TREAD_OK) {
         own->shown.batch_samples = tread_batches_batch_size(trainer->options.train) * trainer->options.accumulate;
-        know_optimizer(own);
+        own->optimizer = trainer->options.optimizer->type->table.name;
+        own->optimizer_bytes = optimizer_bytes(trainer->options.optimizer);
         status = run(own);
         tread_counters_close(own->counting);
         own->counting = NULL;
