@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static _Atomic(tread_trainer *) target;
+static _Atomic(volatile sig_atomic_t *) mark;
 
 static const int signals[] = {SIGINT, SIGTERM};
 #define N_SIGNALS (sizeof signals / sizeof *signals)
@@ -31,6 +32,9 @@ static void stop(int signal_number) {
     tread_trainer *trainer = atomic_load(&target);
     if (trainer != NULL)
         tread_trainer_request_stop(trainer);
+    volatile sig_atomic_t *set = atomic_load(&mark);
+    if (set != NULL)
+        *set = 1;
     end_at_the_next();
     ssize_t told = write(STDERR_FILENO, message, sizeof message - 1);
     (void)told; /* perhaps nobody is there */
@@ -56,7 +60,13 @@ void cli_interrupt_stops(tread_trainer *trainer) {
     handle(stop);
 }
 
+void cli_interrupt_sets(volatile sig_atomic_t *ret_mark) {
+    atomic_store(&mark, ret_mark);
+    handle(stop);
+}
+
 void cli_interrupt_ends(void) {
     handle(SIG_DFL);
+    atomic_store(&mark, NULL);
     atomic_store(&target, NULL);
 }

@@ -1,17 +1,274 @@
-/* tread profile optimizer: how optimizer steps scale over threads. */
+/* tread profile optimizer: how optimizer steps scale over threads, and what bounds them. */
+#include "cli/profile_optimizer.h"
+
+#include <float.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/paths.h"
+#include "cli/progress.h"
+#include "cli/replace.h"
+
+#define MAX_NAMES 64
+
+typedef struct profile_options {
+    const char *optimizers, *layouts;
+    cli_sizes threads;
+    int64_t rounds;
+    double seconds;
+    int format;
+    const char *output;
+    const char *plot;
+} profile_options;
+
+enum { TABLE, JSON, CSV };
+static const char *const format_names[] = {"table", "json", "csv", NULL};
+
+static const cli_option options_table[] = {
+    {.name = "optimizers",
+     .value = "LIST",
+     .initial = "sgd,sgd:momentum=0.9,adam,lamb",
+     .doc = "specs with commas between, as of `tread train --optimizer`;\nall but lbfgs",
+     .kind = CLI_TEXT,
+     .offset = offsetof(profile_options, optimizers)},
+    {.name = "layouts",
+     .value = "LIST",
+     .initial = "big:16Mi,equal:256x64Ki,tiny:10000x256,mlp:784-512-256-10",
+     .doc = "which tensors there are, with commas between: big:N is\none of N elements, equal:COUNTxN and tiny:COUNTxN "
+            "are\n"
+            "COUNT of them, mlp:A-B-...-Z the weights and biases of a\nnetwork, sizes:N+COUNTxN+... any",
+     .kind = CLI_TEXT,
+     .offset = offsetof(profile_options, layouts)},
+    {.name = "threads",
+     .value = "LIST",
+     .doc = "thread counts with commas between [1, 2, 4, ... and as\nmany as `tread info` says]",
+     .kind = CLI_SIZES,
+     .offset = offsetof(profile_options, threads),
+     .low = 1,
+     .high = 1024},
+    {.name = "rounds",
+     .value = "N",
+     .initial = "11",
+     .doc = "samples of each row",
+     .kind = CLI_INTEGER,
+     .offset = offsetof(profile_options, rounds),
+     .low = 1,
+     .high = 1000},
+    {.name = "seconds",
+     .value = "X",
+     .initial = "60",
+     .doc = "ends with fewer rounds when so much time has passed,\nwith one at least; 0: no limit",
+     .kind = CLI_REAL,
+     .offset = offsetof(profile_options, seconds),
+     .low_real = 0,
+     .high_real = DBL_MAX},
+    {.name = "format",
+     .value = "NAME",
+     .initial = "table",
+     .doc = "json has everything, each sample too",
+     .kind = CLI_CHOICE,
+     .offset = offsetof(profile_options, format),
+     .names = format_names},
+    {.name = "output",
+     .value = "FILE",
+     .doc = "where the table, json or csv goes [standard output]",
+     .kind = CLI_FILE,
+     .offset = offsetof(profile_options, output)},
+    {.name = "plot",
+     .value = "WHERE",
+     .doc = "charts by gnuplot of speed-up and of time per parameter:\nterminal, or a file whose name ends in .png or "
+            ".svg",
+     .kind = CLI_TEXT,
+     .offset = offsetof(profile_options, plot)},
+};
+
+/* ---- Lists ---- */
+
+typedef struct names {
+    char *text; /* what the items point into */
+    const char *items[MAX_NAMES];
+    size_t count;
+} names;
+
+/* A comma within a spec stands before "field=value". */
+static bool goes_on(const char *piece) { return piece[strcspn(piece, ",:=")] == '='; }
+
+static bool split(const cli_command *command, const char *option, const char *list, bool specs, names *ret_names) {
+    names n = {.text = strdup(list)};
+    if (n.text == NULL)
+        return cli_fail(command, "out of memory"), false;
+    *ret_names = n;
+    for (char *at = n.text; at != NULL;) {
+        if (ret_names->count == MAX_NAMES)
+            return cli_misuse(command, "--%s: there are more than %d", option, MAX_NAMES), false;
+        ret_names->items[ret_names->count++] = at;
+        char *comma = strchr(at, ',');
+        while (comma != NULL && specs && goes_on(comma + 1))
+            comma = strchr(comma + 1, ',');
+        if (comma != NULL)
+            *comma = '\0';
+        if (*at == '\0')
+            return cli_misuse(command, "--%s: %s has an empty entry", option, list), false;
+        at = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
+}
+
+/* ---- Running ---- */
+
+static volatile sig_atomic_t interrupted;
+
+typedef struct display {
+    bool terminal, shown;
+    double next;
+} display;
+
+static bool on_progress(void *data, const tread_profile_progress *p) {
+    display *d = data;
+    if (d->terminal && p->seconds >= d->next) {
+        if (p->round == 0)
+            fprintf(stderr, "\r%zu/%zu %s: warming up, %.0f s\033[K", p->layout_index + 1, p->n_layouts, p->layout,
+                    p->seconds);
+        else
+            fprintf(stderr, "\r%zu/%zu %s: round %d of %d, %.0f s\033[K", p->layout_index + 1, p->n_layouts, p->layout,
+                    p->round, p->rounds, p->seconds);
+        d->shown = true;
+        d->next = p->seconds + 0.2;
+    }
+    return !interrupted;
+}
+
+static tread_status measure(const profile_options *o, const names *optimizers, const names *layouts,
+                            tread_profile_optimizer_result **ret_result) {
+    int threads[CLI_MAX_SIZES];
+    display d = {.terminal = isatty(STDERR_FILENO) == 1};
+    tread_profile_optimizer_options options = tread_profile_optimizer_defaults();
+    for (size_t i = 0; i < o->threads.count; i++)
+        threads[i] = (int)o->threads.values[i];
+    options.optimizers = optimizers->items;
+    options.n_optimizers = optimizers->count;
+    options.layouts = layouts->items;
+    options.n_layouts = layouts->count;
+    options.threads = o->threads.count > 0 ? threads : NULL;
+    options.n_threads = o->threads.count;
+    options.rounds = (int)o->rounds;
+    options.seconds = o->seconds;
+    options.progress = on_progress;
+    options.progress_data = &d;
+    cli_interrupt_sets(&interrupted);
+    tread_status status = tread_profile_optimizer(NULL, &options, ret_result);
+    cli_interrupt_ends();
+    if (d.shown)
+        fputs("\r\033[K", stderr);
+    return status;
+}
+
+/* ---- Output ---- */
+
+static bool print(FILE *file, int format, const cli_optimizer_report *report) {
+    if (format == JSON) {
+        if (cli_optimizer_print_json(file, report))
+            return true;
+        tread_fail(TREAD_ERROR_MEMORY, "out of memory: the profile as JSON");
+        return false;
+    }
+    if (format == CSV)
+        cli_optimizer_print_csv(file, report);
+    else
+        cli_optimizer_print_table(file, report);
+    return true;
+}
+
+static bool write_out(const profile_options *o, const cli_optimizer_report *report) {
+    if (o->output == NULL)
+        return print(stdout, o->format, report) && cli_flush_output();
+    cli_replacement file;
+    CLI_TRY(cli_replacement_open(&file, "output", o->output) == TREAD_OK);
+    const bool printed = print(file.file, o->format, report);
+    return cli_replacement_close(&file) == TREAD_OK && printed;
+}
+
+static bool show(const profile_options *o, const cli_optimizer_report *report, cli_drawing *d) {
+    CLI_TRY(write_out(o, report));
+    if (!d->wanted)
+        return true;
+    CLI_TRY(cli_optimizer_draw(report, d) == TREAD_OK);
+    return cli_drawing_write(d, "plot", o->format == TABLE || o->output != NULL) && cli_flush_output();
+}
+
+static int run_and_show(const cli_command *command, const profile_options *o, const names *optimizers,
+                        const names *layouts, cli_drawing *d, cli_optimizer_report *report) {
+    tread_profile_optimizer_result *result = NULL;
+    if ((o->output != NULL && cli_check_output("output", o->output) != TREAD_OK) ||
+        (d->path != NULL && cli_check_output("plot", d->path) != TREAD_OK) ||
+        measure(o, optimizers, layouts, &result) != TREAD_OK)
+        return cli_fail(command, "%s", tread_last_error());
+    int code = CLI_DONE;
+    report->result = result;
+    if (result->n_rows == 0)
+        code = cli_fail(command, "interrupted before anything was measured");
+    else if (tread_info(NULL, &report->info) != TREAD_OK || !show(o, report, d))
+        code = cli_fail(command, "%s", tread_last_error());
+    tread_profile_optimizer_destroy(result);
+    return code;
+}
+
+static bool plan_drawing(const cli_command *command, const profile_options *o, cli_drawing *d) {
+    d->wanted = d->asked = o->plot != NULL;
+    if (o->plot == NULL)
+        return true;
+    if (strcmp(o->plot, "terminal") != 0) {
+        if (!cli_drawing_to_file(d, o->plot))
+            return cli_misuse(command, "--plot: %s is neither terminal nor a file whose name ends in .png or .svg",
+                              o->plot),
+                   false;
+        if (o->output != NULL && cli_same_file(o->output, o->plot))
+            return cli_misuse(command, "--output and --plot name the same file: %s", o->plot), false;
+    } else if (o->format != TABLE && o->output == NULL) {
+        return cli_misuse(command, "--plot terminal would stand among the lines of --format %s",
+                          format_names[o->format]),
+               false;
+    }
+    return true;
+}
 
 static int run_profile_optimizer(const cli_command *command, int argc, char **argv) {
+    profile_options o = {.optimizers = NULL};
+    names optimizers = {.text = NULL}, layouts = {.text = NULL};
+    cli_drawing d = {.picture = CLI_PICTURE_TEXT};
     int code;
-    char none;
-    if (!cli_parse(command, argc, argv, &none, &code))
+    if (!cli_parse(command, argc, argv, &o, &code))
         return code;
-    return cli_fail(command, "nothing yet");
+    if (!plan_drawing(command, &o, &d))
+        return CLI_USAGE;
+    code = CLI_USAGE;
+    if (split(command, "optimizers", o.optimizers, true, &optimizers) &&
+        split(command, "layouts", o.layouts, false, &layouts)) {
+        cli_optimizer_report report = {.info = tread_system_info_defaults(), .argc = argc, .argv = argv};
+        code = run_and_show(command, &o, &optimizers, &layouts, &d, &report);
+    }
+    if (d.file != NULL)
+        fclose(d.file);
+    free(optimizers.text);
+    free(layouts.text);
+    return code;
 }
 
 const cli_command cli_profile_optimizer = {
     .name = "profile optimizer",
     .summary = "How optimizer steps scale over threads, and what bounds them.",
     .usage = "[options]",
+    .doc = "Steps of every optimizer on every layout with every thread count take turns, beside loops that only move\n"
+           "memory. Each row has the time of a step (median, and the median distance from it), the bytes that its\n"
+           "formula must move, that rate against the machine's own for as large a working set, speed-up, efficiency,\n"
+           "Karp and Flatt's serial fraction, and what bounds it: memory, cache, arithmetic, fork or other. From four\n"
+           "thread counts on, the Universal Scalability Law is fitted. docs/profiling.md explains how to read it.\n"
+           "Ctrl-C ends it with what has been measured.",
     .run = run_profile_optimizer,
+    .only_shows = true,
+    .options = options_table,
+    .n_options = sizeof options_table / sizeof *options_table,
 };

@@ -40,7 +40,7 @@ tread_profile_noise tread_noise_end(tread_noise_watch *watch);
 #define TREAD_NOISE_LEAST 0.05      /* seconds that they must have taken, since the kernel counts in ticks */
 #define TREAD_NOISE_STEAL 0.01
 #define TREAD_NOISE_FREQUENCY 1.03 /* greatest to least */
-#define TREAD_NOISE_LOOP 1.05      /* slowest to fastest */
+#define TREAD_NOISE_LOOP 1.1       /* slowest to fastest */
 
 /* Adds a sentence; one too many is dropped. kind: see profile.h. */
 void tread_noise_say(tread_profile_warnings *warnings, const char *kind, const char *format, ...)
