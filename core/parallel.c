@@ -2,6 +2,7 @@
 
 #include "core/context.h"
 #include "core/recorder.h"
+#include "core/spread.h"
 #include "tread_config.h"
 
 #if TREAD_HAVE_OPENMP
@@ -24,6 +25,16 @@ int tread_parallel_processors(void) {
 #endif
 }
 
+#if TREAD_HAVE_OPENMP
+/* Every so many regions of a thread it is seen to that its team is on as many CPUs. */
+#define SPREAD_EVERY 16
+
+static bool spreads_now(int threads) {
+    static _Thread_local unsigned regions;
+    return regions++ % SPREAD_EVERY == 0 && threads <= omp_get_num_procs();
+}
+#endif
+
 void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, int64_t align, tread_range_fn *body,
                         void *argument) {
     if (n <= 0)
@@ -33,6 +44,10 @@ void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, 
     if (threads > 1 && n >= 2 * grain) {
         tread_recorder *recorder = tread_recorder_of_region(context);
         const uint64_t fork = recorder != NULL ? tread_recorder_clock() : 0;
+        const bool spreads = spreads_now(threads);
+        tread_spread spread;
+        if (spreads)
+            spread = (tread_spread){0};
 #pragma omp parallel num_threads(threads)
         {
             /* The runtime may give fewer threads (a limit, a nested region): the cut follows what it gave. */
@@ -42,6 +57,8 @@ void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, 
             if (end > n)
                 end = n;
             const uint64_t start = recorder != NULL ? tread_recorder_clock() : 0;
+            if (spreads)
+                tread_spread_out(&spread);
             if (begin < end)
                 body(argument, begin, end);
             if (recorder != NULL)
