@@ -92,6 +92,7 @@ static bool run(evaluation *e, const cli_command *command) {
     tread_trainer_options options = tread_trainer_defaults();
     options.model = e->trained.model != NULL ? e->trained.model : e->setup.model;
     options.test = e->batches;
+    options.evaluation_precision = (tread_precision)o->setup.precision;
     CLI_TRY((e->trainer = tread_trainer_create(e->setup.context, &options)) != NULL);
     CLI_TRY(tread_trainer_evaluate(e->trainer, NULL, &result) == TREAD_OK);
     if (report.n_not_finite > 0)

@@ -20,6 +20,7 @@
 typedef struct predict_options {
     const char *weights, *data, *target, *drop, *delimiter, *out;
     int activation, task, set, what; /* activation, task: -1: not given */
+    int precision;
     int64_t threads;
 } predict_options;
 
@@ -84,6 +85,7 @@ static const cli_option options_table[] = {
      .doc = "a file whose name ends in .csv or .npy [CSV on standard output]",
      .kind = CLI_FILE,
      .offset = offsetof(predict_options, out)},
+    CLI_PRECISION_OPTION(predict_options, precision),
     {.name = "threads",
      .value = "N",
      .initial = "0",
@@ -222,7 +224,7 @@ static bool predict(prediction *p) {
         return false;
     }
     tread_tape *tape = tread_tape_create(p->setup.context);
-    bool good = tape != NULL;
+    bool good = tape != NULL && tread_tape_set_precision(tape, (tread_precision)p->options->precision) == TREAD_OK;
     const bool grad = tread_set_grad_enabled(false);
     tread_module_train(p->trained.model, false);
     for (int64_t done = 0; good && tread_batches_next(p->batches, &batch); done += batch.count)
@@ -297,7 +299,7 @@ static bool write_csv(const prediction *p) {
 
 static bool run(prediction *p, const cli_command *command) {
     const predict_options *o = p->options;
-    const cli_setup_options setup = {.threads = o->threads};
+    const cli_setup_options setup = {.threads = o->threads, .precision = o->precision};
     if (o->out != NULL)
         CLI_TRY(cli_check_output("out", o->out) == TREAD_OK);
     CLI_TRY(cli_setup_context(&p->setup, &setup) == TREAD_OK);

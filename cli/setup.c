@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <tread/models.h>
+#include <tread/precision.h>
 
+const char *const cli_precision_names[] = {
+    [TREAD_PRECISION_FLOAT32] = "float32", [TREAD_PRECISION_BF16] = "bf16", [TREAD_PRECISION_COUNT] = NULL};
 const char *const cli_model_names[] = {"mlp", NULL};
 _Static_assert(TREAD_ACTIVATION_COUNT == 7, "a new activation needs its name here");
 const char *const cli_activation_names[] = {
@@ -62,7 +65,8 @@ tread_status cli_setup_context(cli_setup *setup, const cli_setup_options *option
     o.seed = (uint64_t)options->seed;
     o.log = log_line;
     setup->context = tread_context_create(&o);
-    return setup->context != NULL ? TREAD_OK : TREAD_ERROR_ARGUMENT;
+    return setup->context != NULL ? tread_precision_check(setup->context, (tread_precision)options->precision)
+                                  : TREAD_ERROR_ARGUMENT;
 }
 
 tread_status cli_setup_open(cli_setup *setup, const cli_setup_options *options) {

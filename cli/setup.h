@@ -12,9 +12,18 @@ typedef struct cli_setup_options {
     cli_sizes hidden;
     int activation;
     int64_t batch_size;
+    int precision; /* tread_precision */
     int64_t threads;
     int64_t seed;
 } cli_setup_options;
+
+#define CLI_PRECISION_OPTION(type, member)                                                                             \
+    {                                                                                                                  \
+        .name = "precision", .value = "NAME", .initial = "float32",                                                    \
+        .doc = "bf16: wide layers multiply bfloat16, where the CPU has it;\n"                                          \
+               "weights and sums stay float32",                                                                        \
+        .kind = CLI_CHOICE, .offset = offsetof(type, member), .names = cli_precision_names                             \
+    }
 
 /* Their entries in a subcommand's table, whose options struct has them as member. */
 #define CLI_SETUP_OPTIONS(type, member)                                                                                \
@@ -41,13 +50,14 @@ typedef struct cli_setup_options {
          .kind = CLI_CHOICE,                                                                                           \
          .offset = offsetof(type, member.activation),                                                                  \
          .names = cli_activation_names},                                                                               \
-    {                                                                                                                  \
+        CLI_PRECISION_OPTION(type, member.precision), {                                                                \
         .name = "threads", .value = "N", .initial = "0",                                                               \
         .doc = "0: from the environment or the machine, as `tread info` says", .kind = CLI_INTEGER,                    \
         .offset = offsetof(type, member.threads), .low = 0, .high = 1024                                               \
     }
 
 extern const char *const cli_model_names[];
+extern const char *const cli_precision_names[];  /* by tread_precision */
 extern const char *const cli_activation_names[]; /* by tread_activation */
 
 typedef struct cli_setup {
@@ -58,7 +68,8 @@ typedef struct cli_setup {
     char description[512]; /* "mlp 784-512-256-10, relu" */
 } cli_setup;
 
-/* The context, then the rest. Errors: the library's. What was made stays in setup (zeroed before) for cli_setup_close.
+/* The context, which must have the precision, then the rest. Errors: the library's. What was made stays in setup
+ * (zeroed before) for cli_setup_close.
  */
 tread_status cli_setup_context(cli_setup *setup, const cli_setup_options *options);
 tread_status cli_setup_open(cli_setup *setup, const cli_setup_options *options);

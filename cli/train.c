@@ -101,12 +101,12 @@ static bool announce(training *t) {
            n_test);
     printf("model  %s: %" PRId64 " parameters\n", t->run.setup.description, t->run.setup.parameters);
     printf("plan   %s in %zu group%s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64
-           ", %d thread%s (%s), %s\n",
+           ", %d thread%s (%s), %s, %s\n",
            o->optimizer, n_groups, n_groups == 1 ? "" : "s", cli_training_scheduler(&t->run),
            t->run.scheduler != NULL ? " per " : "",
            t->run.scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "", o->setup.batch_size,
            o->setup.seed, threads, threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)),
-           cli_training_backend(&t->run));
+           cli_training_backend(&t->run), cli_precision_names[o->setup.precision]);
     if (o->scheduler != NULL && t->run.scheduler != NULL && cli_train_schedule_every(o) == TREAD_EVERY_EPOCH)
         cli_note_counting(t->run.scheduler, o->epochs);
     if (o->groups.show)
@@ -120,7 +120,8 @@ static bool announce(training *t) {
                                                 "steps", (json_int_t)t->checkpoints.step, "epochs",
                                                 (json_int_t)t->checkpoints.epoch)) == TREAD_OK;
     json_t *line = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:I, "
+        "{s:s, s:s, s:s, s:I, s:I, s:s, s:o, s:s, s:I, s:s, s:o, s:b, s:o, s:s, s:s, s:I, s:I, s:I, s:i, s:s, s:s, "
+        "s:I, "
         "s:f, s:f, s:f}",
         "event", "start", "version", tread_version(), "data", t->run.setup.data.source, "train_samples",
         (json_int_t)n_train, "test_samples", (json_int_t)n_test, "model", cli_model_names[o->setup.model], "hidden",
@@ -129,8 +130,9 @@ static bool announce(training *t) {
         "split_decay", (int)o->groups.split_decay, "adamw", text_or_null(o->groups.adamw), "scheduler",
         cli_training_scheduler(&t->run), "schedule_every", cli_every_names[cli_train_schedule_every(o)], "epochs",
         (json_int_t)o->epochs, "batch_size", (json_int_t)o->setup.batch_size, "seed", (json_int_t)o->setup.seed,
-        "threads", threads, "backend", cli_training_backend(&t->run), "accumulate", (json_int_t)o->run.accumulate,
-        "ema", o->run.ema, "clip_norm", o->run.clip_norm, "clip_value", o->run.clip_value);
+        "threads", threads, "backend", cli_training_backend(&t->run), "precision",
+        cli_precision_names[o->setup.precision], "accumulate", (json_int_t)o->run.accumulate, "ema", o->run.ema,
+        "clip_norm", o->run.clip_norm, "clip_value", o->run.clip_value);
     return cli_log_write(&t->log, line) == TREAD_OK;
 }
 

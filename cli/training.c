@@ -56,6 +56,7 @@ bool cli_training_open(cli_training *t) {
     t->trainer.epochs = o->epochs;
     t->trainer.scheduler = t->scheduler;
     t->trainer.schedule_every = cli_train_schedule_every(o);
+    t->trainer.precision = (tread_precision)o->setup.precision;
     cli_run_apply(&o->run, &t->trainer);
     return true;
 }

@@ -28,12 +28,11 @@ static tread_status refuse(void) {
         cpu = "this CPU";
     if (!cpu_has_bf16())
         return tread_fail(TREAD_ERROR_BACKEND,
-                          "%s has neither avx512_bf16 nor amx_bf16, one of which precision bf16 needs", cpu);
-    return tread_fail(
-        TREAD_ERROR_BACKEND,
-        "%s has avx512_bf16, which precision bf16 needs, but oneDNN %s uses only %s of it (its version, or "
-        "ONEDNN_MAX_CPU_ISA)",
-        cpu, tread_dnn_version(), tread_dnn_isa());
+                          "%s has neither avx512_bf16 nor amx_bf16, and precision bf16 needs one of them", cpu);
+    return tread_fail(TREAD_ERROR_BACKEND,
+                      "%s has avx512_bf16, but oneDNN %s uses only %s of it (its version, or "
+                      "ONEDNN_MAX_CPU_ISA), and precision bf16 needs avx512_bf16",
+                      cpu, tread_dnn_version(), tread_dnn_isa());
 }
 #endif
 

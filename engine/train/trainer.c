@@ -60,6 +60,8 @@ static tread_status build(tread_trainer *trainer) {
     trainer->evaluation_tape = trainer->tape == NULL ? NULL : tread_tape_create(trainer->context);
     if (trainer->evaluation_tape == NULL)
         return TREAD_ERROR_MEMORY;
+    TREAD_TRY(tread_tape_set_precision(trainer->tape, trainer->options.precision));
+    TREAD_TRY(tread_tape_set_precision(trainer->evaluation_tape, trainer->options.evaluation_precision));
     TREAD_TRY(gather_parameters(trainer));
     TREAD_TRY(tread_trainer_create_weights(trainer));
     trainer->batch_skipped = tread_calloc((size_t)trainer->options.accumulate, 1, "flags of a step's batches");

@@ -31,6 +31,12 @@ static bool report_difference(void *data, const tread_difference *difference) {
     const part_report *p = data;
     const bool both = difference->kind != TREAD_ONLY_IN_FIRST && difference->kind != TREAD_ONLY_IN_SECOND;
     const bool hash = both && strcmp(p->part, "data") == 0 && strcmp(difference->path, "hash") == 0;
+    if (!both && strcmp(p->part, "options") == 0 && strcmp(difference->path, "precision") == 0) {
+        const bool saved = difference->kind == TREAD_ONLY_IN_FIRST;
+        tread_report_part(&p->l->report, "options.precision: %s in the checkpoint, %s in this run",
+                          saved ? "bf16" : "float32", saved ? "float32" : "bf16");
+        return true;
+    }
     const char *also = hash                                       ? "the data set has other values"
                        : difference->kind == TREAD_ONLY_IN_FIRST  ? "is in the checkpoint alone"
                        : difference->kind == TREAD_ONLY_IN_SECOND ? "is in this run alone"

@@ -60,6 +60,8 @@ tread_status tread_trainer_add_options(const tread_trainer *trainer, tread_state
     TREAD_TRY(tread_state_add_real(tree, "ema_decay", o->ema_decay));
     TREAD_TRY(tread_state_add_integer(tree, "schedule_every", o->scheduler != NULL ? (int64_t)o->schedule_every : -1));
     TREAD_TRY(tread_state_add_integer(tree, "monitor", o->monitor));
+    if (o->precision != TREAD_PRECISION_FLOAT32) /* states of before there were others do not say it */
+        TREAD_TRY(tread_state_add_string(tree, "precision", tread_precision_name(o->precision)));
     return tread_state_add_integer(tree, "restore_best", o->restore_best);
 }
 

@@ -37,6 +37,7 @@
 #include <tread/metrics.h>
 #include <tread/module.h>
 #include <tread/optimizer.h>
+#include <tread/precision.h>
 #include <tread/tape.h>
 
 TREAD_BEGIN_DECLS
@@ -245,12 +246,16 @@ typedef struct tread_trainer_options {
     double checkpoint_every_seconds;      /* since the last one [0] */
     bool checkpoint_best;                 /* at each evaluation that is the best so far [false] */
     const tread_state *program;           /* a tree of the caller's that goes into every state as "program" [NULL] */
+
+    tread_precision precision;            /* of steps: see precision.h [TREAD_PRECISION_FLOAT32] */
+    tread_precision evaluation_precision; /* of evaluations, whatever that of steps [TREAD_PRECISION_FLOAT32] */
 } tread_trainer_options;
 TREAD_API tread_trainer_options tread_trainer_defaults(void);
 
 /* --- The trainer --- */
 
-/* NULL: TREAD_ERROR_ARGUMENT (an option missing or out of range, or sets whose features differ), TREAD_ERROR_MEMORY. */
+/* NULL: TREAD_ERROR_ARGUMENT (an option missing or out of range, or sets whose features differ), TREAD_ERROR_MEMORY,
+ * TREAD_ERROR_BACKEND (a precision that this CPU, or this build, does not have). */
 TREAD_API tread_trainer *tread_trainer_create(tread_context *context, const tread_trainer_options *options);
 TREAD_API void tread_trainer_destroy(tread_trainer *trainer); /* NULL is accepted */
 

@@ -146,6 +146,17 @@ bool bench_listed(const char *list, const char *name) {
     return list == NULL;
 }
 
+void bench_check_list(const char *option, const char *list, const char *words) {
+    char word[64];
+    for (const char *at = list; at != NULL; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(at, ","), at);
+        if (bench_listed(words, word))
+            continue;
+        fprintf(stderr, "%s: --%s: \"%s\" is none of %s\n", program_invocation_short_name, option, word, words);
+        exit(2);
+    }
+}
+
 /* ---- What belongs beside figures ---- */
 
 static json_t *text_or_null(const char *text) {

@@ -53,6 +53,8 @@ typedef struct bench_option {
 
 /* "A32,B64" contains "B64", and not "B6". NULL contains everything. */
 bool bench_listed(const char *list, const char *name);
+/* Ends with 2 and a sentence where a word of the list is none of `words`, "A32,B64"; NULL has none. */
+void bench_check_list(const char *option, const char *list, const char *words);
 
 /* ---- A run ---- */
 

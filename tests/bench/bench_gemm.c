@@ -1,16 +1,14 @@
-/* Times the matrix products of three small networks by both back-ends:
- *     bench_gemm [THREADS [ROUNDS]]
- * At 1 to THREADS threads, each back-end; the variants of a product alternate within a round, and the figures are the
- * median over rounds and the least, which is what a busy machine still shows of a quiet one. Set GOMP_SPINCOUNT=1000 on
- * a shared machine. */
+/* Times the matrix products of small networks by both back-ends, at 1 to --threads threads. The variants of a product
+ * alternate within a round; the figures are the median over rounds and the least, which is what a busy machine still
+ * shows of a quiet one. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <tread/context.h>
 
 #include "core/dnn.h"
+#include "tests/bench/bench.h"
 
 #define MAX_VARIANTS 32
 #define MAX_ROUNDS 1001
@@ -23,17 +21,6 @@ typedef struct variant {
     double seconds[MAX_ROUNDS];
 } variant;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
 static float *random_array(int64_t count) {
     float *array = aligned_alloc(64, ((size_t)count * sizeof *array + 63) / 64 * 64);
     for (int64_t i = 0; array != NULL && i < count; i++)
@@ -43,74 +30,78 @@ static float *random_array(int64_t count) {
     return array;
 }
 
-static void check(tread_status status) {
-    if (status != TREAD_OK) {
-        fprintf(stderr, "bench_gemm: %s\n", tread_last_error());
-        exit(EXIT_FAILURE);
-    }
-}
+static void check(tread_status status) { bench_must(status == TREAD_OK, "product"); }
 
-static void bench(const char *name, tread_gemm_shape shape, variant *variants, int n_variants, int rounds) {
-    float *a = random_array(shape.m * shape.k), *b = random_array(shape.n * shape.k), *bias = random_array(shape.n);
-    float *c = random_array(shape.m * shape.n);
+static void time_product(bench *b, const char *name, tread_gemm_shape shape, variant *variants, int n_variants,
+                         int rounds) {
+    float *x = random_array(shape.m * shape.k), *w = random_array(shape.n * shape.k), *bias = random_array(shape.n);
+    float *y = random_array(shape.m * shape.n);
     tread_gemm *gemms[MAX_VARIANTS];
     int repeats[MAX_VARIANTS];
     for (int v = 0; v < n_variants; v++) {
         check(tread_gemm_create(variants[v].context, &shape, &gemms[v]));
-        check(tread_gemm_run(gemms[v], a, b, bias, c, false));
-        double start = now();
-        check(tread_gemm_run(gemms[v], a, b, bias, c, false));
-        double once = now() - start;
+        check(tread_gemm_run(gemms[v], x, w, bias, y, false));
+        double start = bench_clock();
+        check(tread_gemm_run(gemms[v], x, w, bias, y, false));
+        double once = bench_clock() - start;
         repeats[v] = once > ROUND_SECONDS ? 1 : (int)(ROUND_SECONDS / once);
     }
     for (int round = 0; round < rounds; round++)
         for (int v = 0; v < n_variants; v++) {
-            double start = now();
+            double start = bench_clock();
             for (int i = 0; i < repeats[v]; i++)
-                check(tread_gemm_run(gemms[v], a, b, bias, c, false));
-            variants[v].seconds[round] = (now() - start) / repeats[v];
+                check(tread_gemm_run(gemms[v], x, w, bias, y, false));
+            variants[v].seconds[round] = (bench_clock() - start) / repeats[v];
         }
     for (int v = 0; v < n_variants; v++) {
-        qsort(variants[v].seconds, (size_t)rounds, sizeof(double), compare);
-        double median = variants[v].seconds[rounds / 2], flops = 2.0 * (double)(shape.m * shape.n * shape.k);
+        bench_summary us = bench_scale(bench_summarize(variants[v].seconds, rounds), 1e6);
+        double flops = 2.0 * (double)(shape.m * shape.n * shape.k);
         printf("%-14s %5d %4d %4d  %-6s %7d %9.1f %8.1f %9.1f  %s\n", name, (int)shape.m, (int)shape.n, (int)shape.k,
-               variants[v].backend, variants[v].threads, 1e6 * median, 1e-9 * flops / median,
-               1e6 * variants[v].seconds[0], tread_gemm_implementation(gemms[v]));
+               variants[v].backend, variants[v].threads, us.median, 1e-3 * flops / us.median, us.least,
+               tread_gemm_implementation(gemms[v]));
+        json_t *row = bench_row(b, name, variants[v].threads);
+        json_object_set_new(row, "backend", json_string(variants[v].backend));
+        json_object_set_new(row, "flops", json_real(flops));
+        bench_value(row, "product_us", us);
         tread_gemm_destroy(gemms[v]);
     }
-    float *arrays[] = {a, b, bias, c};
+    float *arrays[] = {x, w, bias, y};
     for (int i = 0; i < 4; i++)
         free(arrays[i]);
 }
 
 /* The products of one step through a network of the given widths. */
-static void bench_network(const char *name, const int64_t *widths, int n_layers, int64_t batch, variant *variants,
-                          int n_variants, int rounds) {
+static void time_network(bench *b, const char *name, const int64_t *widths, int n_layers, int64_t batch,
+                         variant *variants, int n_variants, int rounds) {
     char text[64];
     for (int i = 0; i < n_layers; i++) {
         int64_t in = widths[i], out = widths[i + 1];
         snprintf(text, sizeof text, "%s%d fwd%d", name, (int)batch, i + 1);
-        bench(
-            text,
+        time_product(
+            b, text,
             (tread_gemm_shape){
                 .m = batch, .n = out, .k = in, .batch = 1, .transpose_b = true, .bias = true, .relu = i + 1 < n_layers},
             variants, n_variants, rounds);
         snprintf(text, sizeof text, "%s%d dW%d", name, (int)batch, i + 1);
-        bench(text, (tread_gemm_shape){.m = out, .n = in, .k = batch, .batch = 1, .transpose_a = true}, variants,
-              n_variants, rounds);
+        time_product(b, text, (tread_gemm_shape){.m = out, .n = in, .k = batch, .batch = 1, .transpose_a = true},
+                     variants, n_variants, rounds);
         snprintf(text, sizeof text, "%s%d dX%d", name, (int)batch, i + 1);
         if (i > 0)
-            bench(text, (tread_gemm_shape){.m = batch, .n = in, .k = out, .batch = 1}, variants, n_variants, rounds);
+            time_product(b, text, (tread_gemm_shape){.m = batch, .n = in, .k = out, .batch = 1}, variants, n_variants,
+                         rounds);
     }
 }
 
 int main(int argc, char **argv) {
     static variant variants[MAX_VARIANTS];
-    int threads = argc > 1 ? atoi(argv[1]) : 2, rounds = argc > 2 ? atoi(argv[2]) : 51, n = 0;
-    if (threads < 1 || threads > MAX_VARIANTS / 2 || rounds < 1 || rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: bench_gemm [THREADS (1..%d) [ROUNDS (1..%d)]]\n", MAX_VARIANTS / 2, MAX_ROUNDS);
-        return 2;
-    }
+    int64_t threads = 2, rounds = 51;
+    const bench_option options_table[] = {
+        {"threads", BENCH_COUNT, &threads, "N", "at 1 to N threads", 1, MAX_VARIANTS / 2},
+        {"rounds", BENCH_COUNT, &rounds, "N", "rounds, of which the figures are medians", 1, MAX_ROUNDS},
+        {0},
+    };
+    bench *b = bench_begin(argc, argv, "Times the matrix products of small networks by both back-ends.", options_table);
+    int n = 0;
     for (int backend = tread_dnn_version() == NULL ? 1 : 0; backend < 2; backend++)
         for (int t = 1; t <= threads; t++) {
             tread_context_options options = tread_context_defaults();
@@ -125,14 +116,14 @@ int main(int argc, char **argv) {
            tread_dnn_version() == NULL ? "absent" : tread_dnn_version(),
            tread_dnn_isa() == NULL ? "-" : tread_dnn_isa(), "product", "m", "n", "k", "by", "threads", "us", "GFLOP/s",
            "least us");
-    static const int64_t a[] = {784, 128, 10}, b[] = {784, 512, 256, 10}, c[] = {784, 2048, 2048, 10},
-                         a_batches[] = {32, 128}, b_batches[] = {64, 256, 1024};
+    static const int64_t layers_a[] = {784, 128, 10}, layers_b[] = {784, 512, 256, 10},
+                         layers_c[] = {784, 2048, 2048, 10}, a_batches[] = {32, 128}, b_batches[] = {64, 256, 1024};
     for (int i = 0; i < 2; i++)
-        bench_network("A", a, 2, a_batches[i], variants, n, rounds);
+        time_network(b, "A", layers_a, 2, a_batches[i], variants, n, (int)rounds);
     for (int i = 0; i < 3; i++)
-        bench_network("B", b, 3, b_batches[i], variants, n, rounds);
-    bench_network("C", c, 3, 256, variants, n, rounds);
+        time_network(b, "B", layers_b, 3, b_batches[i], variants, n, (int)rounds);
+    time_network(b, "C", layers_c, 3, 256, variants, n, (int)rounds);
     for (int v = 0; v < n; v++)
         tread_context_destroy(variants[v].context);
-    return 0;
+    return bench_end(b);
 }

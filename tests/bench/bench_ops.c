@@ -1,16 +1,14 @@
-/* Times operations forward and backward at typical shapes, in nanoseconds:
- *     bench_ops [--threads N] [--rounds N] [NAME...]
- * NAME: only rows whose name begins with it. An operation is timed as a program meets it, through the tape: forward is
+/* Times operations forward and backward at typical shapes, in nanoseconds.
+ * An operation is timed as a program meets it, through the tape: forward is
  * reset and the call; backward is that with tread_backward_from less forward. "frame" is an operation that does nothing
  * (detach, of one element): what the tape itself costs. Figures are medians over rounds, in which all rows alternate,
- * since other programs disturb; the rate is elements of the first input by time. Set GOMP_SPINCOUNT=1000 on a shared
- * machine. */
-#include <getopt.h>
+ * since other programs disturb; the rate is elements of the first input by time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <tread/ops.h>
+
+#include "tests/bench/bench.h"
 
 #define MAX_ROWS 64
 #define MAX_ROUNDS 1001
@@ -92,30 +90,12 @@ static row rows[MAX_ROWS] = {
     ROW(bce_with_logits, 128, 512),
 };
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-static void must(bool good) {
-    if (!good) {
-        fprintf(stderr, "bench_ops: %s\n", tread_last_error());
-        exit(EXIT_FAILURE);
-    }
-}
-
 static tread_tensor *random_tensor(int rank, const int64_t *shape, bool leaf) {
     tread_tensor *x = tread_tensor_create(TREAD_FLOAT32, rank, shape);
-    must(x != NULL);
+    bench_must(x != NULL, "operation");
     for (int64_t i = 0; i < tread_tensor_count(x); i++)
         tread_tensor_float(x)[i] = 4.0f * (float)rand() / (float)RAND_MAX - 2.0f;
-    must(tread_tensor_set_requires_grad(x, leaf) == TREAD_OK);
+    bench_must(tread_tensor_set_requires_grad(x, leaf) == TREAD_OK, "operation");
     return x;
 }
 
@@ -123,7 +103,7 @@ static tread_tensor *run_forward(row *r) {
     labels = r->labels;
     tread_tape_reset(r->tape);
     tread_tensor *y = r->apply(r->tape, r->x);
-    must(y != NULL);
+    bench_must(y != NULL, "operation");
     return y;
 }
 
@@ -132,7 +112,7 @@ static void run_both(row *r) {
         tread_tensor_zero_grad(r->x[i], true);
     tread_tensor *y = run_forward(r);
     if (r->grad != NULL)
-        must(tread_backward_from(r->tape, y, r->grad) == TREAD_OK);
+        bench_must(tread_backward_from(r->tape, y, r->grad) == TREAD_OK, "operation");
 }
 
 static void row_prepare(row *r, tread_context *context) {
@@ -142,63 +122,56 @@ static void row_prepare(row *r, tread_context *context) {
     r->x[1] = random_tensor(2, shape, false);
     r->x[2] = random_tensor(1, shape + 1, true);
     r->labels = tread_tensor_create(TREAD_INT32, 1, shape);
-    must(r->tape != NULL && r->labels != NULL);
+    bench_must(r->tape != NULL && r->labels != NULL, "operation");
     for (int64_t i = 0; i < r->n; i++)
         ((int32_t *)tread_tensor_data(r->labels))[i] = (int32_t)(rand() % r->m);
     const tread_tensor *y = run_forward(r);
     if (r->apply != apply_frame)
         r->grad = random_tensor(tread_tensor_rank(y), tread_tensor_shape(y), false);
     run_both(r);
-    double start = now();
+    double start = bench_clock();
     run_both(r);
-    r->repeats = (int)(ROUND_SECONDS / (now() - start)) + 1;
+    r->repeats = (int)(ROUND_SECONDS / (bench_clock() - start)) + 1;
 }
 
 static double timed(row *r, bool both) {
-    double start = now();
+    double start = bench_clock();
     for (int i = 0; i < r->repeats; i++)
         if (both)
             run_both(r);
         else
             (void)run_forward(r);
-    return (now() - start) / r->repeats;
+    return (bench_clock() - start) / r->repeats;
 }
 
-static void report(row *r, int n_rounds) {
+static void report(bench *b, row *r, int n_rounds, int threads) {
     for (int i = 0; i < n_rounds; i++)
         r->both[i] -= r->forward[i];
-    qsort(r->forward, (size_t)n_rounds, sizeof(double), compare);
-    qsort(r->both, (size_t)n_rounds, sizeof(double), compare);
-    const double forward = r->forward[n_rounds / 2], backward = r->both[n_rounds / 2], n = (double)(r->n * r->m);
-    printf("%-16s %5lld %5lld  %10.0f %10.0f  %9.3f %9.3f\n", r->name, (long long)r->n, (long long)r->m, 1e9 * forward,
-           1e9 * backward, 1e9 * forward / n, 1e9 * backward / n);
-}
-
-static bool wanted(const row *r, char **names) {
-    for (int i = 0; names[i] != NULL; i++)
-        if (strncmp(r->name, names[i], strlen(names[i])) == 0)
-            return true;
-    return names[0] == NULL;
+    bench_summary forward = bench_scale(bench_summarize(r->forward, n_rounds), 1e9);
+    bench_summary backward = bench_scale(bench_summarize(r->both, n_rounds), 1e9);
+    double n = (double)(r->n * r->m);
+    printf("%-16s %5lld %5lld  %10.0f %10.0f  %9.3f %9.3f\n", r->name, (long long)r->n, (long long)r->m, forward.median,
+           backward.median, forward.median / n, backward.median / n);
+    json_t *json = bench_row(b, r->name, threads);
+    json_object_set_new(json, "rows", json_integer(r->n));
+    json_object_set_new(json, "columns", json_integer(r->m));
+    bench_value(json, "forward_ns", forward);
+    bench_value(json, "backward_ns", backward);
 }
 
 int main(int argc, char **argv) {
-    static const struct option known[] = {{"threads", 1, NULL, 't'}, {"rounds", 1, NULL, 'r'}, {0}};
-    tread_context_options options = tread_context_defaults();
-    int n_rounds = 51;
-    for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
-        switch (c) {
-        case 't': options.threads = atoi(optarg); break;
-        case 'r': n_rounds = atoi(optarg); break;
-        default: return 2;
-        }
-    if (n_rounds < 1 || n_rounds > MAX_ROUNDS) {
-        fprintf(stderr, "usage: bench_ops [--threads N] [--rounds N (1..%d)] [NAME...]\n", MAX_ROUNDS);
-        return 2;
-    }
-    tread_context *context = tread_context_create(&options);
-    must(context != NULL);
+    const char *only = NULL;
+    int64_t threads = 0, n_rounds = 51;
+    const bench_option options[] = {
+        {"threads", BENCH_COUNT, &threads, "N", "threads; 0: as many as the library takes", 0, 1024},
+        {"rounds", BENCH_COUNT, &n_rounds, "N", "rounds, of which the figures are medians", 1, MAX_ROUNDS},
+        {"only", BENCH_TEXT, &only, "LIST", "only these operations", 0, 0},
+        {0},
+    };
+    bench *b = bench_begin(argc, argv, "Times operations forward and backward at typical shapes.", options);
+    tread_context *context = bench_context((int)threads);
     for (row *r = rows; r->name != NULL; r++)
-        if (wanted(r, argv + optind))
+        if (bench_listed(only, r->name))
             row_prepare(r, context);
     for (int round = 0; round < n_rounds; round++)
         for (row *r = rows; r->name != NULL; r++)
@@ -206,17 +179,18 @@ int main(int argc, char **argv) {
                 r->forward[round] = timed(r, false);
                 r->both[round] = timed(r, true);
             }
-    printf("%d threads\n%-16s %5s %5s  %10s %10s  %9s %9s\n", tread_context_threads(context), "operation", "n", "m",
-           "forward ns", "backward", "ns/elem.", "ns/elem.");
+    threads = tread_context_threads(context);
+    printf("%d threads\n%-16s %5s %5s  %10s %10s  %9s %9s\n", (int)threads, "operation", "n", "m", "forward ns",
+           "backward", "ns/elem.", "ns/elem.");
     for (row *r = rows; r->name != NULL; r++) {
         if (r->tape == NULL)
             continue;
-        report(r, n_rounds);
+        report(b, r, (int)n_rounds, (int)threads);
         tread_tape_destroy(r->tape);
         tread_tensor *all[] = {r->x[0], r->x[1], r->x[2], r->labels, r->grad};
         for (size_t i = 0; i < sizeof all / sizeof *all; i++)
             tread_tensor_destroy(all[i]);
     }
     tread_context_destroy(context);
-    return 0;
+    return bench_end(b);
 }

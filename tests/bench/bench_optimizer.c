@@ -1,53 +1,50 @@
-/* Times optimizer steps against the machine's memory:
- *     bench_optimizer [THREADS [ROUNDS [MEBI]]]
- * For each layout (the parameters of 784-512-256-10, one tensor of MEBI Mi floats, many equal ones) every optimizer and
- * two loops of plain memory traffic take turns in each round, at 1 and at THREADS threads; the figure is the median.
- * "rmw" is a[i] *= c over one array; "adam traffic" does no more than Adam's loads and stores: three arrays read and
- * written, one read. Bytes a parameter: each array read, and each written, once. Set GOMP_SPINCOUNT=1000 on a shared
- * machine. Last, Adam on a table of 100 000 rows of which a batch touches 256. */
+/* Times optimizer steps against the machine's memory and against flat arrays.
+ *
+ * For each layout of parameters and each kind of step, these take turns in each round, at each number of threads: the
+ * step; where the layout is of many tensors, the same step over one flat tensor of that size; and "rmw", a[i] *= c over
+ * one array of that size. So a step's share of the bandwidth, and how much longer it takes than over a flat tensor, are
+ * ratios within a round; figures are medians over the rounds. "traffic" does no more than Adam's loads and stores,
+ * "loop" is Adam as one writes it by hand over flat arrays, in fixed shares of the threads. Bytes a parameter: each
+ * array read, and each written, once. Last, Adam on a table of 100 000 rows of which a batch touches 256. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <tread/optimizer.h>
 #include <tread/sparse_grad.h>
 
 #include "core/isa.h"
 #include "core/parallel.h"
 #include "core/tensor.h"
+#include "tests/bench/bench.h"
 
 #define MAX_ROUNDS 1001
-#define MAX_VARIANTS 16
 #define ROUND_SECONDS 0.001
 
-typedef struct variant {
+static void check(bool fine) { bench_must(fine, "step"); }
+
+typedef struct kind {
     const char *name;
-    const char *spec; /* NULL: a loop of plain traffic */
-    int bytes;
-    tread_context *context;
-    int threads;
-    tread_optimizer *optimizer;
-    int repeats;
-    double seconds[MAX_ROUNDS];
-} variant;
+    const char *spec; /* NULL: a loop of this file */
+    int bytes;        /* a parameter */
+    bool clips;
+} kind;
 
-static void check(bool fine) {
-    if (!fine) {
-        fprintf(stderr, "bench_optimizer: %s\n", tread_last_error());
-        exit(EXIT_FAILURE);
-    }
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int compare(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
+static const kind kinds[] = {
+    {.name = "traffic", .bytes = 28},
+    {.name = "loop", .bytes = 28},
+    {.name = "adam", .spec = "adam:lr=1e-6", .bytes = 28},
+    {.name = "adam_clip", .spec = "adam:lr=1e-6,clip_grad_max_norm=1", .bytes = 32, .clips = true},
+    {.name = "amsgrad", .spec = "adam:lr=1e-6,amsgrad=true", .bytes = 36},
+    {.name = "adamw", .spec = "adamw:lr=1e-6,weight_decay=0.01", .bytes = 28},
+    {.name = "sgd", .spec = "sgd:lr=1e-6", .bytes = 12},
+    {.name = "sgd_momentum", .spec = "sgd:lr=1e-6,momentum=0.9", .bytes = 20},
+    {.name = "adagrad", .spec = "adagrad:lr=1e-6", .bytes = 20},
+    {.name = "rmsprop", .spec = "rmsprop:lr=1e-6", .bytes = 20},
+    {.name = "lamb", .spec = "lamb:lr=1e-6", .bytes = 40},
+};
+#define ALL_KINDS "traffic,loop,adam,adam_clip,amsgrad,adamw,sgd,sgd_momentum,adagrad,rmsprop,lamb"
+#define ALL_LAYOUTS "784-512-256-10,2.56 M flat,10000 of 256,64 Mi flat,1000 of 64 Ki"
 
 /* ---- Plain traffic ---- */
 
@@ -75,6 +72,18 @@ TREAD_KERNEL_BODY void TREAD_BODY(traffic)(float *px, const float *pg, float *pm
 }
 TREAD_KERNEL(traffic, (float *x, const float *g, float *m, float *v, int64_t n), (x, g, m, v, n))
 
+/* Adam as one writes it by hand over flat arrays. */
+TREAD_KERNEL_BODY void TREAD_BODY(loop)(float *px, const float *pg, float *pm, float *pv, int64_t n) {
+    float *restrict x = px, *restrict m = pm, *restrict v = pv;
+    const float *restrict g = pg;
+    for (int64_t i = 0; i < n; i++) {
+        m[i] = 0.9f * m[i] + 0.1f * g[i];
+        v[i] = 0.999f * v[i] + 0.001f * g[i] * g[i];
+        x[i] -= 1e-6f * (m[i] * 1.1f) / (sqrtf(v[i] * 1.001f) + 1e-8f);
+    }
+}
+TREAD_KERNEL(loop, (float *x, const float *g, float *m, float *v, int64_t n), (x, g, m, v, n))
+
 static void rmw_range(void *argument, int64_t begin, int64_t end) {
     const arrays *a = argument;
     TREAD_CALL(rmw)(a->x + begin, end - begin);
@@ -83,79 +92,164 @@ static void traffic_range(void *argument, int64_t begin, int64_t end) {
     const arrays *a = argument;
     TREAD_CALL(traffic)(a->x + begin, a->g + begin, a->m + begin, a->v + begin, end - begin);
 }
+static void loop_range(void *argument, int64_t begin, int64_t end) {
+    const arrays *a = argument;
+    TREAD_CALL(loop)(a->x + begin, a->g + begin, a->m + begin, a->v + begin, end - begin);
+}
 
 /* ---- One layout ---- */
 
-static void run(const variant *v, arrays *a) {
-    if (v->spec != NULL)
-        check(tread_optimizer_step(v->optimizer, NULL) == TREAD_OK);
-    else
-        tread_parallel_for(v->context, a->n, 16384, 1024, v->bytes == 8 ? rmw_range : traffic_range, a);
-}
+typedef struct layout {
+    const char *name;
+    const int64_t *sizes; /* NULL: `count` tensors of `size` */
+    int64_t size;
+    size_t count;
+    int rounds;
+} layout;
 
-static void report(const char *layout, variant *v, int rounds, int64_t n) {
-    qsort(v->seconds, (size_t)rounds, sizeof(double), compare);
-    double median = v->seconds[rounds / 2];
-    printf("%-16s %-22s %7d %10.1f %9.3f %8.1f %9.3f\n", layout, v->name, v->threads, 1e6 * median,
-           1e9 * median / (double)n, 1e-9 * v->bytes * (double)n / median, 1e9 * v->seconds[0] / (double)n);
-    tread_optimizer_destroy(v->optimizer);
-    v->optimizer = NULL;
-}
+typedef struct block {
+    tread_parameter **items;
+    size_t count;
+    tread_parameter_block memory;
+} block;
 
-static void bench(const char *layout, const int64_t *sizes, size_t count, variant *variants, int n_variants,
-                  int rounds) {
-    tread_parameter **items = calloc(count, sizeof *items);
-    for (size_t i = 0; i < count; i++) {
-        items[i] = tread_parameter_create(NULL, 1, &sizes[i]);
-        check(items[i] != NULL);
+static block create_block(const layout *l) {
+    block b = {.items = calloc(l->count, sizeof(tread_parameter *)), .count = l->count};
+    check(b.items != NULL);
+    for (size_t i = 0; i < l->count; i++) {
+        b.items[i] = tread_parameter_create(NULL, 1, l->sizes != NULL ? &l->sizes[i] : &l->size);
+        check(b.items[i] != NULL);
     }
-    tread_parameter_block block;
-    check(tread_parameter_block_create(items, count, &block) == TREAD_OK);
+    check(tread_parameter_block_create(b.items, b.count, &b.memory) == TREAD_OK);
+    for (size_t i = 0; i < l->count; i++) {
+        int64_t n = l->sizes != NULL ? l->sizes[i] : l->size;
+        for (int64_t e = 0; e < n; e++)
+            ((float *)b.items[i]->grad.data)[e] = (float)(e % 1001 - 500) * 1e-4f;
+        b.items[i]->tensor.grad_state = TREAD_GRAD_DENSE;
+    }
+    return b;
+}
+
+static void destroy_block(block *b) {
+    if (b->count > 0)
+        tread_parameter_block_destroy(&b->memory);
+    free(b->items);
+}
+
+/* What takes turns. */
+typedef struct contestant {
+    const kind *kind; /* NULL: rmw */
+    tread_context *context;
+    tread_optimizer *optimizer;
+    int repeats;
+    double seconds[MAX_ROUNDS];
+} contestant;
+
+static void run(const contestant *c, arrays *a) {
+    if (c->optimizer != NULL) {
+        if (c->kind->clips)
+            check(tread_optimizer_clip_grad(c->optimizer, NULL, NULL) == TREAD_OK);
+        check(tread_optimizer_step(c->optimizer, NULL) == TREAD_OK);
+        return;
+    }
+    bool by_hand = c->kind != NULL && strcmp(c->kind->name, "loop") == 0;
+    tread_range_fn *body = c->kind == NULL ? rmw_range : by_hand ? loop_range : traffic_range;
+    tread_parallel_for(c->context, a->n, 16384, 1024, body, a);
+}
+
+static void prepare(contestant *c, const block *b, arrays *a) {
+    if (c->kind != NULL && c->kind->spec != NULL) {
+        c->optimizer = tread_optimizer_from_spec(c->context, (tread_parameter_list){b->items, b->count}, c->kind->spec);
+        check(c->optimizer != NULL);
+    }
+    run(c, a);
+    double start = bench_clock();
+    run(c, a);
+    double once = bench_clock() - start;
+    c->repeats = once > ROUND_SECONDS ? 1 : (int)(ROUND_SECONDS / once);
+}
+
+/* The figures of `step`, by those of the others of its round; flat may be NULL. */
+static void report(bench *b, const layout *l, int64_t n, contestant *step, const contestant *flat,
+                   const contestant *limit) {
+    static double share[MAX_ROUNDS], longer[MAX_ROUNDS];
+    for (int r = 0; r < l->rounds; r++) {
+        share[r] = step->kind->bytes / 8.0 * limit->seconds[r] / step->seconds[r];
+        longer[r] = flat != NULL ? step->seconds[r] / flat->seconds[r] - 1 : 0;
+    }
+    int threads = tread_context_threads(step->context);
+    bench_summary time = bench_summarize(step->seconds, l->rounds), of_rmw = bench_summarize(share, l->rounds);
+    json_t *row = bench_row(b, l->name, threads);
+    json_object_set_new(row, "step", json_string(step->kind->name));
+    json_object_set_new(row, "parameters", json_integer(n));
+    json_object_set_new(row, "bytes", json_integer(step->kind->bytes));
+    bench_value(row, "step_us", bench_scale(time, 1e6));
+    bench_value(row, "parameter_ns", bench_scale(time, 1e9 / (double)n));
+    bench_value(row, "gb_per_second", bench_rate(time, 1e-9 * step->kind->bytes * (double)n));
+    bench_value(row, "rmw_share", of_rmw);
+    printf("%-15s %-13s %7d %10.1f %9.3f %8.1f %7.0f %%", l->name, step->kind->name, threads, 1e6 * time.median,
+           1e9 * time.median / (double)n, 1e-9 * step->kind->bytes * (double)n / time.median, 100 * of_rmw.median);
+    if (flat != NULL) {
+        bench_summary over_flat = bench_summarize(longer, l->rounds);
+        bench_value(row, "longer_than_flat_share", over_flat);
+        printf(" %+9.1f %%", 100 * over_flat.median);
+    }
+    putchar('\n');
+    fflush(stdout);
+}
+
+enum { STEP, FLAT, RMW, N_CONTESTANTS };
+
+static void measure(bench *b, const layout *l, const kind *k, tread_context *const *contexts, int n_contexts,
+                    const block *many, const block *flat, arrays *a, int64_t n) {
+    static contestant all[16][N_CONTESTANTS];
+    bool has_flat = flat->count > 0 && k->spec != NULL;
+    for (int t = 0; t < n_contexts; t++)
+        for (int i = 0; i < N_CONTESTANTS; i++) {
+            all[t][i].kind = i == RMW ? NULL : k;
+            all[t][i].context = contexts[t];
+            all[t][i].optimizer = NULL;
+            if (i != FLAT || has_flat)
+                prepare(&all[t][i], i == FLAT ? flat : many, a);
+        }
+    for (int round = 0; round < l->rounds; round++)
+        for (int t = 0; t < n_contexts; t++)
+            for (int i = 0; i < N_CONTESTANTS; i++) {
+                contestant *c = &all[t][(i + round) % N_CONTESTANTS]; /* who begins changes */
+                if (c == &all[t][FLAT] && !has_flat)
+                    continue;
+                double start = bench_clock();
+                for (int r = 0; r < c->repeats; r++)
+                    run(c, a);
+                c->seconds[round] = (bench_clock() - start) / c->repeats;
+            }
+    for (int t = 0; t < n_contexts; t++) {
+        report(b, l, n, &all[t][STEP], has_flat ? &all[t][FLAT] : NULL, &all[t][RMW]);
+        tread_optimizer_destroy(all[t][STEP].optimizer);
+        tread_optimizer_destroy(all[t][FLAT].optimizer);
+    }
+}
+
+static void measure_layout(bench *b, const layout *l, const char *steps, tread_context *const *contexts,
+                           int n_contexts) {
     int64_t n = 0;
-    for (size_t i = 0; i < count; i++) {
-        n += sizes[i];
-        for (int64_t e = 0; e < sizes[i]; e++)
-            ((float *)items[i]->grad.data)[e] = (float)(e % 1001 - 500) * 1e-4f;
-        items[i]->tensor.grad_state = TREAD_GRAD_DENSE;
-    }
-    size_t bytes = (size_t)block.n_floats * sizeof(float) + 64;
-    tread_tensor *m = tread_tensor_create(TREAD_FLOAT32, 1, (int64_t[]){(int64_t)bytes / 4});
-    tread_tensor *v = tread_tensor_create(TREAD_FLOAT32, 1, (int64_t[]){(int64_t)bytes / 4});
+    for (size_t i = 0; i < l->count; i++)
+        n += l->sizes != NULL ? l->sizes[i] : l->size;
+    block many = create_block(l), flat = {0};
+    if (l->count > 1)
+        flat = create_block(&(layout){.size = n, .count = 1});
+    int64_t floats = (int64_t)many.memory.n_floats;
+    tread_tensor *m = tread_tensor_create(TREAD_FLOAT32, 1, &floats);
+    tread_tensor *v = tread_tensor_create(TREAD_FLOAT32, 1, &floats);
     check(m != NULL && v != NULL);
-    arrays a = {block.data, tread_tensor_float(m), tread_tensor_float(v), block.grad, (int64_t)block.n_floats};
-    for (int i = 0; i < n_variants; i++) {
-        variant *one = &variants[i];
-        if (one->spec != NULL) {
-            one->optimizer = tread_optimizer_from_spec(one->context, (tread_parameter_list){items, count}, one->spec);
-            check(one->optimizer != NULL);
-        }
-        run(one, &a);
-        double start = now();
-        run(one, &a);
-        double once = now() - start;
-        one->repeats = once > ROUND_SECONDS ? 1 : (int)(ROUND_SECONDS / once);
-    }
-    for (int round = 0; round < rounds; round++)
-        for (int i = 0; i < n_variants; i++) {
-            double start = now();
-            for (int r = 0; r < variants[i].repeats; r++)
-                run(&variants[i], &a);
-            variants[i].seconds[round] = (now() - start) / variants[i].repeats;
-        }
-    for (int i = 0; i < n_variants; i++)
-        report(layout, &variants[i], rounds, n);
+    arrays a = {many.memory.data, tread_tensor_float(m), tread_tensor_float(v), many.memory.grad, n};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+        if (bench_listed(steps, kinds[k].name))
+            measure(b, l, &kinds[k], contexts, n_contexts, &many, &flat, &a, n);
     tread_tensor_destroy(m);
     tread_tensor_destroy(v);
-    tread_parameter_block_destroy(&block);
-    free(items);
-}
-
-static void bench_equal(const char *layout, int64_t size, size_t count, variant *variants, int n_variants, int rounds) {
-    int64_t *sizes = malloc(count * sizeof *sizes);
-    for (size_t i = 0; i < count; i++)
-        sizes[i] = size;
-    bench(layout, sizes, count, variants, n_variants, rounds);
-    free(sizes);
+    destroy_block(&many);
+    destroy_block(&flat);
 }
 
 /* ---- Sparse gradients ---- */
@@ -173,14 +267,14 @@ typedef enum gradient { WHOLE, SAME_ROWS, NEW_ROWS, AS_MANY_VALUES } gradient;
 
 /* Adam on a table of which a batch touches 256 rows: the same rows again and again; others at each step, shuffled and
  * with duplicates, set and summed too; and for comparison as many values in one dense array, and all of the table. */
-static void bench_sparse(tread_context *context, int threads, int rounds) {
-    static variant kinds[] = {{.name = "adam, whole table", .bytes = 28},
-                              {.name = "adam, same 256 rows", .bytes = 28},
-                              {.name = "adam, new 256 rows", .bytes = 28},
-                              {.name = "adam, 16384 values", .bytes = 28}};
+static void measure_sparse(bench *b, tread_context *context, int rounds) {
+    static const char *const names[] = {"adam, whole table", "adam, same 256 rows", "adam, new 256 rows",
+                                        "adam, 16384 values"};
+    static double seconds[4][MAX_ROUNDS];
     static int32_t indices[TOUCHED];
     static float rows[TOUCHED * TABLE_WIDTH];
     tread_parameter *items[4];
+    tread_optimizer *optimizers[4];
     choose_rows(0, indices);
     for (int i = 0; i < TOUCHED * TABLE_WIDTH; i++)
         rows[i] = (float)(i % 1001 - 500) * 1e-4f;
@@ -192,66 +286,72 @@ static void bench_sparse(tread_context *context, int threads, int rounds) {
             check(tread_tensor_set_sparse_grad(&items[k]->tensor, TOUCHED, indices, rows) == TREAD_OK);
         else
             check(tread_tensor_set_grad(&items[k]->tensor, &items[k]->tensor) == TREAD_OK);
-        kinds[k].threads = threads;
-        kinds[k].optimizer = tread_optimizer_from_spec(context, (tread_parameter_list){&items[k], 1}, "adam:lr=1e-6");
-        check(kinds[k].optimizer != NULL);
+        optimizers[k] = tread_optimizer_from_spec(context, (tread_parameter_list){&items[k], 1}, "adam:lr=1e-6");
+        check(optimizers[k] != NULL);
     }
     for (int round = -1; round < rounds; round++)
         for (int k = WHOLE; k <= AS_MANY_VALUES; k++) {
             const int repeats = k == WHOLE ? 1 : 50;
-            double start = now();
+            double start = bench_clock();
             for (int r = 0; r < repeats; r++) {
                 if (k == NEW_ROWS) {
                     choose_rows(repeats * round + r, indices);
                     check(tread_tensor_set_sparse_grad(&items[k]->tensor, TOUCHED, indices, rows) == TREAD_OK);
                 }
-                check(tread_optimizer_step(kinds[k].optimizer, NULL) == TREAD_OK);
+                check(tread_optimizer_step(optimizers[k], NULL) == TREAD_OK);
             }
-            kinds[k].seconds[round < 0 ? 0 : round] = (now() - start) / repeats;
+            seconds[k][round < 0 ? 0 : round] = (bench_clock() - start) / repeats;
         }
     for (int k = WHOLE; k <= AS_MANY_VALUES; k++) {
-        report("100000 x 64", &kinds[k], rounds, k == WHOLE ? TABLE_ROWS * TABLE_WIDTH : TOUCHED * TABLE_WIDTH);
+        bench_summary us = bench_scale(bench_summarize(seconds[k], rounds), 1e6);
+        int threads = tread_context_threads(context);
+        printf("%-15s %-21s %d %9.1f\n", "100000 x 64", names[k], threads, us.median);
+        json_t *row = bench_row(b, "100000 x 64", threads);
+        json_object_set_new(row, "step", json_string(names[k]));
+        bench_value(row, "step_us", us);
+        tread_optimizer_destroy(optimizers[k]);
         tread_parameter_destroy(items[k]);
     }
 }
 
 int main(int argc, char **argv) {
-    static const variant kinds[] = {
-        {.name = "rmw", .bytes = 8},
-        {.name = "adam traffic", .bytes = 28},
-        {.name = "adam", .spec = "adam:lr=1e-6", .bytes = 28},
-        {.name = "adam amsgrad", .spec = "adam:lr=1e-6,amsgrad=true", .bytes = 36},
-        {.name = "sgd", .spec = "sgd:lr=1e-6", .bytes = 12},
-        {.name = "sgd momentum", .spec = "sgd:lr=1e-6,momentum=0.9", .bytes = 20},
+    bench_counts threads = {{1, 2}, 2};
+    int64_t rounds = 11, mebi = 64;
+    const char *layouts = NULL, *steps = NULL;
+    bool no_sparse = false;
+    const bench_option options[] = {
+        {"threads", BENCH_COUNTS, &threads, "LIST", "at each of these", 1, 1024},
+        {"layouts", BENCH_TEXT, &layouts, "LIST", "only these of " ALL_LAYOUTS, 0, 0},
+        {"steps", BENCH_TEXT, &steps, "LIST", "only these of " ALL_KINDS, 0, 0},
+        {"rounds", BENCH_COUNT, &rounds, "N", "rounds; 10 times as many of what takes microseconds", 1,
+         MAX_ROUNDS / 10},
+        {"mebi", BENCH_COUNT, &mebi, "N", "size of the two largest layouts, in Mi", 1, 1024},
+        {"no-sparse", BENCH_FLAG, &no_sparse, NULL, "leave out the table with sparse gradients", 0, 0},
+        {0},
     };
-    enum { N_KINDS = sizeof kinds / sizeof *kinds };
-    static variant variants[2 * N_KINDS];
-    int threads = argc > 1 ? atoi(argv[1]) : 2, rounds = argc > 2 ? atoi(argv[2]) : 21;
-    int64_t mebi = argc > 3 ? atoll(argv[3]) : 64;
-    if (threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || mebi < 1) {
-        fprintf(stderr, "bench_optimizer [THREADS [ROUNDS (at most %d) [MEBI]]]\n", MAX_ROUNDS);
-        return 2;
-    }
-    int n_variants = 0;
-    for (int k = 0; k < N_KINDS; k++)
-        for (int t = 0; t < (threads > 1 ? 2 : 1); t++) {
-            variant *v = &variants[n_variants++];
-            *v = kinds[k];
-            tread_context_options o = tread_context_defaults();
-            o.threads = v->threads = t == 0 ? 1 : threads;
-            v->context = tread_context_create(&o);
-            check(v->context != NULL);
-        }
-    printf("%-16s %-22s %7s %10s %9s %8s %9s\n", "layout", "step", "threads", "us", "ns/value", "GB/s", "fastest");
-    int more = rounds <= MAX_ROUNDS / 10 ? 10 * rounds : MAX_ROUNDS; /* of what takes microseconds */
-    bench("784-512-256-10", (const int64_t[]){401408, 512, 131072, 256, 2560, 10}, 6, variants, n_variants, more);
-    bench_equal("2.56 M flat", 2560000, 1, variants, n_variants, rounds);
-    bench_equal("10000 of 256", 256, 10000, variants, n_variants, rounds);
-    bench_equal("64 Mi flat", mebi << 20, 1, variants, n_variants, rounds);
-    bench_equal("1000 of 64 Ki", 65536, (size_t)mebi * 1000 / 64, variants, n_variants, rounds);
-    for (int t = 0; t < (threads > 1 ? 2 : 1); t++)
-        bench_sparse(variants[t].context, variants[t].threads, more);
-    for (int i = 0; i < n_variants; i++)
-        tread_context_destroy(variants[i].context);
-    return 0;
+    bench *b =
+        bench_begin(argc, argv, "Times optimizer steps against the machine's memory and against flat arrays.", options);
+    bench_check_list("layouts", layouts, ALL_LAYOUTS);
+    bench_check_list("steps", steps, ALL_KINDS);
+    static const int64_t network[] = {401408, 512, 131072, 256, 2560, 10};
+    const layout all[] = {
+        {"784-512-256-10", network, 0, 6, 10 * (int)rounds},
+        {"2.56 M flat", NULL, 2560000, 1, (int)rounds},
+        {"10000 of 256", NULL, 256, 10000, (int)rounds},
+        {"64 Mi flat", NULL, mebi << 20, 1, (int)rounds},
+        {"1000 of 64 Ki", NULL, 65536, (size_t)mebi * 1000 / 64, (int)rounds},
+    };
+    tread_context *contexts[16];
+    for (int t = 0; t < threads.n; t++)
+        contexts[t] = bench_context((int)threads.values[t]);
+    printf("%-15s %-13s %7s %10s %9s %8s %9s %11s\n", "layout", "step", "threads", "us", "ns/value", "GB/s", "of rmw",
+           "than flat");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (bench_listed(layouts, all[i].name))
+            measure_layout(b, &all[i], steps, contexts, threads.n);
+    for (int t = 0; t < threads.n && !no_sparse; t++)
+        measure_sparse(b, contexts[t], 10 * (int)rounds);
+    for (int t = 0; t < threads.n; t++)
+        tread_context_destroy(contexts[t]);
+    return bench_end(b);
 }

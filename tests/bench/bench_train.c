@@ -1,13 +1,14 @@
 /* Throughput of whole training steps on MNIST in memory, and of the same matrix products alone, in alternation.
  *
  *     bench_train [--threads 1,2] [--shapes A32,A128,B64,B256,B1024,C256] [--repeats 7] [--seconds 0.4]
- *                 [--data FOLDER] [--backend onednn|ref] [--prefetch] [--json FILE]
+ *                 [--data FOLDER] [--backend onednn|ref] [--prefetch] [--bf16] [--json FILE]
  *
  * Shape A is 784-128-10 with SGD and momentum, B is 784-512-256-10 with Adam, C is 784-2048-2048-10 with AdamW; the
  * number is the batch. A step is gather and conversion of the batch, forward, loss, backward, optimizer, through
  * tread_trainer_run. Tread's share is the part of a step's time that the products alone take. With --prefetch, rounds
- * with and without it take turns, and a last column says how much shorter it makes a step. Figures are medians over the
- * repeats. TREAD_TRACE=- has, besides, what each operation took. */
+ * with and without it take turns, and a last column says how much shorter it makes a step. With --bf16, so do
+ * rounds in bf16, whose rate and how many times that of float32 it is are the last columns. Figures are medians over
+ * the repeats. TREAD_TRACE=- has, besides, what each operation took. */
 #include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@ typedef struct settings {
     double seconds;
     const char *data, *json;
     tread_backend backend;
-    bool prefetch;
+    bool prefetch, bf16;
 } settings;
 
 static void must(bool good, const char *what) {
@@ -131,7 +132,7 @@ static tread_action count_down(void *data, tread_trainer *trainer, const tread_s
 }
 
 static void create_training(training *t, tread_context *context, const tread_dataset *set, const bench_shape *shape,
-                            bool prefetch) {
+                            bool prefetch, tread_precision precision) {
     tread_batches_options bo = tread_batches_defaults();
     bo.batch_size = shape->batch;
     bo.drop_last = true; /* every step has the same work */
@@ -155,6 +156,7 @@ static void create_training(training *t, tread_context *context, const tread_dat
     to.optimizer = t->optimizer;
     to.train = t->batches;
     to.epochs = INT64_MAX;
+    to.precision = precision;
     to.callbacks = &callbacks;
     t->trainer = tread_trainer_create(context, &to);
     must(t->trainer != NULL, "trainer");
@@ -188,14 +190,18 @@ static double median(double *values, int n) {
 
 static void measure(const settings *s, tread_context *context, const tread_dataset *set, const bench_shape *shape,
                     int threads, json_t *rows) {
-    double step[MAX_REPEATS], product[MAX_REPEATS], share[MAX_REPEATS], gain[MAX_REPEATS];
+    double step[MAX_REPEATS], product[MAX_REPEATS], share[MAX_REPEATS], gain[MAX_REPEATS], half[MAX_REPEATS],
+        times[MAX_REPEATS];
     training t = {0};
-    create_training(&t, context, set, shape, false);
+    create_training(&t, context, set, shape, false, TREAD_PRECISION_FLOAT32);
     training ahead = {0};
-    create_training(&ahead, context, set, shape, true);
+    create_training(&ahead, context, set, shape, true, TREAD_PRECISION_FLOAT32);
+    training bf16 = {0};
+    create_training(&bf16, context, set, shape, false, s->bf16 ? TREAD_PRECISION_BF16 : TREAD_PRECISION_FLOAT32);
     products all = create_products(context, shape);
     run_training(&t, 20); /* plans, warms up */
     run_training(&ahead, 20);
+    run_training(&bf16, 20);
     run_products(&all, 20);
     int64_t steps = 1 + (int64_t)(s->seconds * 20 / run_training(&t, 20));
     for (int r = 0; r < s->repeats; r++) {
@@ -203,6 +209,8 @@ static void measure(const settings *s, tread_context *context, const tread_datas
         product[r] = run_products(&all, steps) / (double)steps;
         share[r] = product[r] / step[r];
         gain[r] = s->prefetch ? 1 - run_training(&ahead, steps) / (double)steps / step[r] : 0;
+        half[r] = s->bf16 ? run_training(&bf16, steps) / (double)steps : 1;
+        times[r] = step[r] / half[r];
     }
     double step_seconds = median(step, s->repeats), product_seconds = median(product, s->repeats);
     double rate = (double)shape->batch / step_seconds / 1e3,
@@ -211,13 +219,22 @@ static void measure(const settings *s, tread_context *context, const tread_datas
            product_rate, product_seconds * 1e6, 100 * median(share, s->repeats));
     if (s->prefetch)
         printf(" %10.1f %%", 100 * median(gain, s->repeats));
+    double bf16_seconds = median(half, s->repeats), bf16_times = median(times, s->repeats);
+    if (s->bf16)
+        printf(" %10.1f %7.2f", (double)shape->batch / bf16_seconds / 1e3, bf16_times);
     putchar('\n');
     fflush(stdout);
-    json_array_append_new(rows, json_pack("{s:s, s:i, s:I, s:f, s:f, s:f, s:f, s:f}", "shape", shape->name, "threads",
-                                          threads, "batch", (json_int_t)shape->batch, "ksamples_per_second", rate,
-                                          "step_us", step_seconds * 1e6, "gemm_ksamples_per_second", product_rate,
-                                          "gemm_us", product_seconds * 1e6, "gemm_share", median(share, s->repeats)));
+    json_t *row = json_pack("{s:s, s:i, s:I, s:f, s:f, s:f, s:f, s:f}", "shape", shape->name, "threads", threads,
+                            "batch", (json_int_t)shape->batch, "ksamples_per_second", rate, "step_us",
+                            step_seconds * 1e6, "gemm_ksamples_per_second", product_rate, "gemm_us",
+                            product_seconds * 1e6, "gemm_share", median(share, s->repeats));
+    if (s->bf16) {
+        json_object_set_new(row, "bf16_step_us", json_real(bf16_seconds * 1e6));
+        json_object_set_new(row, "bf16_times", json_real(bf16_times));
+    }
+    json_array_append_new(rows, row);
     destroy_products(&all);
+    destroy_training(&bf16);
     destroy_training(&ahead);
     destroy_training(&t);
 }
@@ -240,7 +257,7 @@ static bool wanted(const settings *s, const char *name) {
 
 static void help(void) {
     puts("usage: bench_train [--threads 1,2] [--shapes " ALL_SHAPES "] [--repeats 7] [--seconds 0.4]\n"
-         "                   [--data FOLDER] [--backend onednn|ref] [--prefetch] [--json FILE]\n"
+         "                   [--data FOLDER] [--backend onednn|ref] [--prefetch] [--bf16] [--json FILE]\n"
          "Training steps on MNIST, and their matrix products alone, in alternation; medians over the repeats.\n"
          "A: 784-128-10, SGD with momentum. B: 784-512-256-10, Adam. C: 784-2048-2048-10, AdamW. The number: the "
          "batch.\n"
@@ -251,7 +268,7 @@ static void parse(int argc, char **argv, settings *s) {
     static const struct option known[] = {
         {"threads", 1, NULL, 't'}, {"shapes", 1, NULL, 's'}, {"repeats", 1, NULL, 'r'}, {"seconds", 1, NULL, 'S'},
         {"data", 1, NULL, 'd'},    {"json", 1, NULL, 'j'},   {"backend", 1, NULL, 'b'}, {"prefetch", 0, NULL, 'p'},
-        {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
+        {"bf16", 0, NULL, 'f'},    {"help", 0, NULL, 'h'},   {NULL, 0, NULL, 0}};
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;)
         switch (c) {
         case 't':
@@ -266,6 +283,7 @@ static void parse(int argc, char **argv, settings *s) {
         case 'j': s->json = optarg; break;
         case 'b': s->backend = strcmp(optarg, "ref") == 0 ? TREAD_BACKEND_REF : TREAD_BACKEND_ONEDNN; break;
         case 'p': s->prefetch = true; break;
+        case 'f': s->bf16 = true; break;
         case 'h': exit((help(), 0));
         default: exit(2);
         }
@@ -284,8 +302,8 @@ int main(int argc, char **argv) {
     must(tread_data_locate(s.data, folder, sizeof folder) == TREAD_OK, "data");
     must(tread_mnist_load(NULL, folder, &train, &test) == TREAD_OK, "data");
     json_t *rows = json_array();
-    printf("%-6s %7s %16s %12s %16s %14s %9s%s\n", "shape", "threads", "1000 samples/s", "us a step", "products alone",
-           "us", "share", s.prefetch ? "    prefetch" : "");
+    printf("%-6s %7s %16s %12s %16s %14s %9s%s%s\n", "shape", "threads", "1000 samples/s", "us a step",
+           "products alone", "us", "share", s.prefetch ? "    prefetch" : "", s.bf16 ? "       bf16   times" : "");
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int t = 0; t < s.n_threads && wanted(&s, shapes[i].name); t++) {
             tread_context_options co = tread_context_defaults();

@@ -117,7 +117,9 @@ static int ends_with(const char *words) {
     if (child == 0) {
         if (freopen("/dev/null", "w", stdout) == NULL || freopen("/dev/null", "w", stderr) == NULL)
             _exit(99);
-        bench_end(begin(words));
+        bench *b = begin(words);
+        bench_check_list("shapes", s.shapes, "A32,B64");
+        bench_end(b);
         _exit(50);
     }
     int status = 0;
@@ -128,14 +130,17 @@ static int ends_with(const char *words) {
 
 START_TEST(wrong_words_end_with_two_and_help_with_none) {
     static const char *const wrong[] = {
-        "--rounds 0",     "--rounds 1001", "--rounds x",     "--rounds 3x",
-        "--rounds 3,4",   "--rounds",      "--rounds ",      "--rounds 99999999999999999999",
-        "--seconds 0",    "--seconds nan", "--seconds 1s",   "--seconds ",
-        "--threads 1,,2", "--threads 1,",  "--threads 1,65", "--threads 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
-        "--threads ",     "--none such",   "word",           "--quick word",
+        "--rounds 0",      "--rounds 1001", "--rounds x",     "--rounds 3x",
+        "--rounds 3,4",    "--rounds",      "--rounds ",      "--rounds 99999999999999999999",
+        "--seconds 0",     "--seconds nan", "--seconds 1s",   "--seconds ",
+        "--threads 1,,2",  "--threads 1,",  "--threads 1,65", "--threads 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+        "--threads ",      "--none such",   "word",           "--quick word",
+        "--shapes A32,B6", "--shapes A32,",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         ck_assert_msg(ends_with(wrong[i]) == 2, "%s", wrong[i]);
+    ck_assert_int_eq(ends_with("--shapes B64,A32"), 50);
+    ck_assert_int_eq(ends_with(""), 50);
     ck_assert_int_eq(ends_with("--help"), 0);
 }
 END_TEST

@@ -4,22 +4,22 @@
 #include <string.h>
 
 const mnist_run mnist_runs[] = {
-    {"sgd:lr=0.1,momentum=0.9", 128, 3, true},
-    {"adam:lr=1e-3", 128, 3, true},
-    {"adamw:lr=1e-3,weight_decay=0.01", 128, 3, true},
-    {"lamb:lr=0.01,weight_decay=0.01", 128, 3, true},
-    {"lamb:lr=0.05,weight_decay=0.01", 4096, 6, true},
-    {"adagrad:lr=0.02", 128, 3, true},
-    {"rmsprop:lr=1e-3", 128, 3, true},
-    {"adadelta:lr=1", 128, 3, true},
-    {"adamax:lr=4e-3", 128, 3, true},
-    {"nadam:lr=1e-3", 128, 3, true},
-    {"radam:lr=3e-3", 128, 3, true},
-    {"lion:lr=3e-4,weight_decay=0.1", 128, 3, true},
-    {"muon:lr=0.02,weight_decay=0.01", 512, 3, true},
-    {"schedule_free_adamw:lr=2.5e-3", 128, 3, false},
-    {"schedule_free_sgd:lr=1", 128, 3, false},
-    {"lbfgs:line_search=strong_wolfe,max_iter=10,history_size=20", 10000, 3, false},
+    {"sgd:lr=0.1,momentum=0.9", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"adam:lr=1e-3", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"adamw:lr=1e-3,weight_decay=0.01", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"lamb:lr=0.01,weight_decay=0.01", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"lamb:lr=0.05,weight_decay=0.01", 4096, 6, true, TREAD_PRECISION_FLOAT32},
+    {"adagrad:lr=0.02", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"rmsprop:lr=1e-3", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"adadelta:lr=1", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"adamax:lr=4e-3", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"nadam:lr=1e-3", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"radam:lr=3e-3", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"lion:lr=3e-4,weight_decay=0.1", 128, 3, true, TREAD_PRECISION_FLOAT32},
+    {"muon:lr=0.02,weight_decay=0.01", 512, 3, true, TREAD_PRECISION_FLOAT32},
+    {"schedule_free_adamw:lr=2.5e-3", 128, 3, false, TREAD_PRECISION_FLOAT32},
+    {"schedule_free_sgd:lr=1", 128, 3, false, TREAD_PRECISION_FLOAT32},
+    {"lbfgs:line_search=strong_wolfe,max_iter=10,history_size=20", 10000, 3, false, TREAD_PRECISION_FLOAT32},
 };
 const size_t n_mnist_runs = sizeof mnist_runs / sizeof *mnist_runs;
 
@@ -72,6 +72,7 @@ static bool open_world(world *w, const mnist_run *run, tread_context *context, i
     o.evaluate_every = 0;
     o.scheduler = w->scheduler;
     o.schedule_every = TREAD_EVERY_STEP;
+    o.precision = run->precision;
     o.closure = count_calls;
     o.closure_data = calls;
     w->trainer = tread_trainer_create(context, &o);

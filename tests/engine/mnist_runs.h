@@ -9,6 +9,7 @@ typedef struct mnist_run {
     const char *spec;
     int64_t batch, epochs;
     bool cosine; /* lr down to 0 over the whole run, step by step */
+    tread_precision precision;
 } mnist_run;
 
 /* Settings that are usual for the algorithm, with the best of a few lr; each registered optimizer has one or more. */

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What README and docs/ name exists: public symbols (tread_...), files of the tree (optim/adam.c), and cases of tests
-# (optim/clip:values_are_limited). README and docs/optimizers.md name every registered optimizer and scheduler.
+# (optim/clip:values_are_limited), and commands. README and docs/optimizers.md name every registered optimizer and scheduler.
 . "$(dirname "$0")/common.sh"
 
 # names PATTERN: each name of that form in the pages as "page name".
@@ -44,6 +44,27 @@ names "${quote}[a-z]+/[a-z0-9_]+:[a-z0-9_]+$quote" | tr -d "$quote" | while read
     elif ! grep -q "test_${test##*/}\.c" tests/meson.build; then
         found "$page: $name: tests/meson.build does not run $file"
     fi
+done
+
+# Commands: `./run WORD`, benchmarks of ./run bench, and options of programs of tests/bench.
+names '\./run [a-z]+' | while read -r page run word; do
+    grep -qE "^$word( \||\))" run || found "$page: $run has no $word"
+done
+names '\./run bench( --json [A-Za-z/]+)?( [a-z_]+)+' | while read -r page run bench names; do
+    for name in ${names#--json * }; do
+        case $name in
+        compare | instructions | figures) grep -qw "$name" run ;;
+        *) [ -f "tests/bench/bench_$name.c" ] ;;
+        esac || found "$page: $run $bench has no $name"
+    done
+done
+names '(bench_[a-z_]+|compare_torch\.py)( --[a-z0-9-]+( [A-Za-z0-9,./]+)?)+' | while read -r page program options; do
+    for option in $options; do
+        case $option in
+        --json | --help) ;;
+        --*) grep -qE "\"(--)?${option#--}\"" tests/bench/"${program%.py}".* || found "$page: $program has no $option" ;;
+        esac
+    done
 done
 
 for list in optim/optimizers_list.h optim/lr_schedulers_list.h; do
