@@ -16,5 +16,6 @@ extern const cli_command cli_profile;
 
 /* Of `tread profile`; profile.c lists them. */
 extern const cli_command cli_profile_optimizer;
+extern const cli_command cli_profile_train;
 
 #endif

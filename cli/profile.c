@@ -7,7 +7,7 @@
 #include "cli/progress.h"
 
 /* Each one's name is "profile NAME". */
-static const cli_command *const profilers[] = {&cli_profile_optimizer};
+static const cli_command *const profilers[] = {&cli_profile_optimizer, &cli_profile_train};
 #define N_PROFILERS (sizeof profilers / sizeof *profilers)
 #define NAME_AT (sizeof "profile")
 

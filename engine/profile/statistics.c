@@ -9,7 +9,7 @@ static int compare(const void *x, const void *y) {
     return (a > b) - (a < b);
 }
 
-static double quantile(const double *sorted, size_t n, double share) {
+double tread_quantile_of_sorted(const double *sorted, size_t n, double share) {
     const double at = share * (double)(n - 1);
     const size_t i = (size_t)at, next = i + 1 < n ? i + 1 : i;
     return sorted[i] + (at - (double)i) * (sorted[next] - sorted[i]);
@@ -19,13 +19,13 @@ tread_order_statistics tread_order_statistics_of(const double *values, size_t n,
     memcpy(scratch, values, n * sizeof *scratch);
     qsort(scratch, n, sizeof *scratch, compare);
     tread_order_statistics s = {.least = scratch[0],
-                                .lower_quartile = quantile(scratch, n, 0.25),
-                                .median = quantile(scratch, n, 0.5),
-                                .upper_quartile = quantile(scratch, n, 0.75),
+                                .lower_quartile = tread_quantile_of_sorted(scratch, n, 0.25),
+                                .median = tread_quantile_of_sorted(scratch, n, 0.5),
+                                .upper_quartile = tread_quantile_of_sorted(scratch, n, 0.75),
                                 .greatest = scratch[n - 1]};
     for (size_t i = 0; i < n; i++)
         scratch[i] = fabs(scratch[i] - s.median);
     qsort(scratch, n, sizeof *scratch, compare);
-    s.mad = quantile(scratch, n, 0.5);
+    s.mad = tread_quantile_of_sorted(scratch, n, 0.5);
     return s;
 }

@@ -25,6 +25,7 @@
 #include <tread/parameter.h>
 #include <tread/precision.h>
 #include <tread/profile.h>
+#include <tread/profile_train.h>
 #include <tread/random.h>
 #include <tread/sparse_grad.h>
 #include <tread/state.h>

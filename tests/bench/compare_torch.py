@@ -96,8 +96,6 @@ class Tread:
             if done.returncode != 0:
                 fail(" ".join(command) + " failed")
             self.document = json.load(open(file.name))
-        if isinstance(self.document, list):
-            return self.document[0]["step_us"] * 1e-6
         rows = [row for row in self.document["rows"]
                 if row["threads"] == self.threads and (training or row["step"] == "adam")]
         return rows[0]["step_us"]["median"] * 1e-6

@@ -1,0 +1,45 @@
+#include "engine/profile/peak.h"
+
+#include <math.h>
+
+#include "core/dnn.h"
+#include "core/memory.h"
+#include "core/status.h"
+#include "engine/profile/bandwidth.h"
+
+#define SIDE 1024
+#define LEAST_RUNS 3
+
+static tread_status run(tread_gemm *gemm, float *matrices, double seconds, double *ret_least) {
+    const float *a = matrices, *b = matrices + SIDE * SIDE;
+    float *c = matrices + 2 * SIDE * SIDE;
+    TREAD_TRY(tread_gemm_run(gemm, a, b, NULL, c, false)); /* touches c, and wakes the threads */
+    double least = INFINITY;
+    const double end = tread_profile_now() + seconds;
+    for (int i = 0; i < LEAST_RUNS || tread_profile_now() < end; i++) {
+        const double start = tread_profile_now();
+        TREAD_TRY(tread_gemm_run(gemm, a, b, NULL, c, false));
+        least = fmin(least, tread_profile_now() - start);
+    }
+    *ret_least = least;
+    return TREAD_OK;
+}
+
+tread_status tread_peak_measure(const tread_context *context, double seconds, double *ret_flops_per_second) {
+    const tread_gemm_shape shape = {.dtype = TREAD_FLOAT32, .m = SIDE, .n = SIDE, .k = SIDE, .batch = 1};
+    tread_gemm *gemm = NULL;
+    double least;
+    float *matrices = tread_alloc(3 * sizeof(float) * SIDE * SIDE, "matrices whose product is timed");
+    if (matrices == NULL)
+        return TREAD_ERROR_MEMORY;
+    for (int i = 0; i < 2 * SIDE * SIDE; i++)
+        matrices[i] = (float)(i % 7) - 3;
+    tread_status status = tread_gemm_create(context, &shape, &gemm);
+    if (status == TREAD_OK)
+        status = run(gemm, matrices, seconds, &least);
+    tread_gemm_destroy(gemm);
+    tread_free(matrices);
+    if (status == TREAD_OK)
+        *ret_flops_per_second = 2.0 * SIDE * SIDE * SIDE / least;
+    return status;
+}
