@@ -50,8 +50,8 @@ START_TEST(of_linear) {
           4 * (2 * (in + weights + y) + y + 7));
     check(tread_linear(tape, image, w, b, TREAD_ACTIVATION_RELU), product + 2 * y, 4 * (in + weights + y + 7),
           product + 3 * y, 4 * (in + weights + y + 3 * y + 7));
-    check(tread_linear(tape, image, w, b, TREAD_ACTIVATION_GELU), product + y + y, 4 * (in + weights + y + 7 + 2 * y),
-          product + 3 * y, 4 * (in + weights + y + 3 * y + 7));
+    check(tread_linear(tape, image, w, b, TREAD_ACTIVATION_GELU), product + y + 2 * y,
+          4 * (in + weights + y + 7 + 3 * y), product + 3 * y, 4 * (in + weights + y + 3 * y + 7));
     end((tread_tensor *[]){x, w, b, image}, 4);
 }
 END_TEST
