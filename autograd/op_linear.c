@@ -226,25 +226,38 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
-/* forward: the product with bias (and relu), and a pass from z to y and the slope where that is kept.
+/* What forward rounds itself: x where it had no copy, w where it never has one, y. */
+static double rounded_bytes(const linear_plan *own) {
+    const double both = sizeof(float) + sizeof(uint16_t);
+    return both * (own->x == own->x_room ? (double)(own->rows * own->n_in) : 0) +
+           both * (own->w_room != NULL ? (double)(own->n_out * own->n_in) : 0) +
+           sizeof(uint16_t) * (own->y != NULL ? (double)(own->rows * own->n_out) : 0);
+}
+
+/* forward: the product with bias (and relu); a pass from z to y, and to the slope where that is kept, in bf16 with any
+ * activation.
  * backward: the products; and the pass over dy, which with an activation reads y or the slope and writes dz (2 flops an
- * element), and with a bias adds up db (1). */
+ * element), in bf16 in two bytes and without an activation too, and with a bias adds up db (1). */
 static tread_cost cost(const tread_node *node, bool backward) {
     const linear_plan *own = node->plan;
     const double n = (double)(own->rows * own->n_out);
+    const bool active = own->activation != TREAD_ACTIVATION_NONE;
+    const bool fused = !active || (own->activation == TREAD_ACTIVATION_RELU && !own->bf16);
     tread_cost sum = {0};
     if (!backward) {
+        const int slope = own->slope != NULL;
         sum = tread_gemm_cost(own->forward, false);
-        return own->slope == NULL ? sum : tread_cost_sum(sum, tread_op_cost(node, n, 2, 3));
+        sum.bytes += own->bf16 ? rounded_bytes(own) : 0;
+        return fused ? sum : tread_cost_sum(sum, tread_op_cost(node, n, 1 + slope, 2 + slope));
     }
     if (own->grad_x != NULL)
         sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_x, false));
     if (own->grad_w != NULL)
         sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_w, false));
     const bool needs_db = node->inputs[2] != NULL && node->input_needs[2];
+    const double written = own->dz == NULL ? 0 : own->bf16 ? 0.5 : 1;
     if (own->dz != NULL || needs_db)
-        sum =
-            tread_cost_sum(sum, tread_op_cost(node, n, (own->dz != NULL ? 2 : 0) + needs_db, own->dz != NULL ? 3 : 1));
+        sum = tread_cost_sum(sum, tread_op_cost(node, n, 2 * active + needs_db, 1 + active + written));
     return needs_db ? tread_cost_sum(sum, tread_op_cost(node, (double)own->n_out, 0, 1)) : sum;
 }
 
