@@ -20,9 +20,9 @@ typedef struct linear_plan {
     tread_activation activation;
     bool bf16;
     tread_gemm *forward, *grad_x, *grad_w;
-    void *z;  /* (rows, out): kept where the derivative needs it, else NULL */
-    void *dz; /* (rows, out), NULL where dy serves; bfloat16 in bf16 */
-    void *db; /* (out) */
+    void *slope; /* (rows, out): activation'(z) where forward leaves it to backward, else NULL */
+    void *dz;    /* (rows, out), NULL where dy serves; bfloat16 in bf16 */
+    void *db;    /* (out) */
     /* In bf16: */
     uint16_t *x_room, *w_room; /* for inputs that have no copy of their own; w_room NULL where the weight has one */
     uint16_t *y;               /* (rows, out), NULL without activation */
@@ -65,14 +65,15 @@ static tread_status plan_buffers(tread_node *node, linear_plan *own) {
     int64_t matrix = own->rows * own->n_out;
     bool active = own->activation != TREAD_ACTIVATION_NONE;
     bool has_copy = node->attributes.integer[WEIGHT_HAS_COPY] != 0;
-    size_t z = tread_activation_keeps_input(own->activation) ? padded(matrix, item) : 0;
+    bool keeps = node->requires_grad && tread_activation_keeps_slope(own->activation);
+    size_t slope = keeps ? padded(matrix, item) : 0;
     size_t dz = node->requires_grad && (active || own->bf16) ? padded(matrix, own->bf16 ? half : item) : 0;
     size_t x = own->bf16 ? padded(own->rows * own->n_in, half) : 0;
     size_t w = own->bf16 && !has_copy ? padded(own->n_out * own->n_in, half) : 0;
     size_t y = own->bf16 && active ? padded(matrix, half) : 0;
-    TREAD_TRY(tread_node_workspace(node, z + dz + x + w + y + padded(own->n_out, item)));
+    TREAD_TRY(tread_node_workspace(node, slope + dz + x + w + y + padded(own->n_out, item)));
     char *next = node->workspace;
-    own->z = take(&next, z);
+    own->slope = take(&next, slope);
     own->dz = take(&next, dz);
     own->x_room = take(&next, x);
     own->w_room = take(&next, w);
@@ -159,13 +160,13 @@ static const uint16_t *round_w(const tread_node *node, const linear_plan *own) {
 static tread_status forward_bf16(tread_node *node) {
     linear_plan *own = node->plan;
     const tread_tensor *b = node->inputs[2];
-    float *y = node->output->data, *z = own->z != NULL ? own->z : y;
+    float *y = node->output->data;
     own->x = round_x(node, own);
     own->w = round_w(node, own);
-    TREAD_TRY(tread_gemm_run(own->forward, own->x, own->w, b != NULL ? b->data : NULL, z, false));
+    TREAD_TRY(tread_gemm_run(own->forward, own->x, own->w, b != NULL ? b->data : NULL, y, false));
     if (own->activation == TREAD_ACTIVATION_NONE)
         return TREAD_OK;
-    tread_activation_forward_bf16(node->context, own->activation, own->rows * own->n_out, z, y, own->y);
+    tread_activation_forward_bf16(node->context, own->activation, own->rows * own->n_out, y, y, own->slope, own->y);
     node->output->bf16 = own->y;
     node->output->bf16_version = node->output->version;
     return TREAD_OK;
@@ -176,11 +177,12 @@ static tread_status forward(tread_node *node) {
     if (own->bf16)
         return forward_bf16(node);
     const tread_tensor *b = node->inputs[2];
-    void *y = node->output->data, *z = own->z != NULL ? own->z : y;
-    TREAD_TRY(tread_gemm_run(own->forward, node->inputs[0]->data, node->inputs[1]->data, b != NULL ? b->data : NULL, z,
+    void *y = node->output->data;
+    TREAD_TRY(tread_gemm_run(own->forward, node->inputs[0]->data, node->inputs[1]->data, b != NULL ? b->data : NULL, y,
                              false));
     if (own->activation != TREAD_ACTIVATION_NONE && own->activation != TREAD_ACTIVATION_RELU)
-        tread_activation_forward(node->context, own->activation, node->output->dtype, own->rows * own->n_out, z, y);
+        tread_activation_forward(node->context, own->activation, node->output->dtype, own->rows * own->n_out, y, y,
+                                 own->slope);
     return TREAD_OK;
 }
 
@@ -197,11 +199,11 @@ static tread_status prepare_backward(tread_node *node, const bool *accumulate) {
 static const void *differentiate(const tread_node *node, const linear_plan *own, void *db) {
     const void *y = node->output->data, *dy = node->grad;
     if (own->bf16)
-        tread_activation_backward_bf16(node->context, own->activation, own->rows, own->n_out, own->z, y, dy, own->dz,
-                                       db);
+        tread_activation_backward_bf16(node->context, own->activation, own->rows, own->n_out, own->slope, y, dy,
+                                       own->dz, db);
     else if (own->dz != NULL || db != NULL)
-        tread_activation_backward(node->context, own->activation, node->output->dtype, own->rows, own->n_out, own->z, y,
-                                  dy, own->dz, db);
+        tread_activation_backward(node->context, own->activation, node->output->dtype, own->rows, own->n_out,
+                                  own->slope, y, dy, own->dz, db);
     return own->dz != NULL ? own->dz : dy;
 }
 
@@ -224,25 +226,38 @@ static tread_status backward(tread_node *node) {
     return TREAD_OK;
 }
 
-/* forward: the product with bias (and relu), and a pass from z to y where z is kept.
- * backward: the products; and the pass over dy, which with an activation reads y or z and writes dz (2 flops an
- * element), and with a bias adds up db (1). */
+/* What forward rounds itself: x where it had no copy, w where it never has one, y. */
+static double rounded_bytes(const linear_plan *own) {
+    const double both = sizeof(float) + sizeof(uint16_t);
+    return both * (own->x == own->x_room ? (double)(own->rows * own->n_in) : 0) +
+           both * (own->w_room != NULL ? (double)(own->n_out * own->n_in) : 0) +
+           sizeof(uint16_t) * (own->y != NULL ? (double)(own->rows * own->n_out) : 0);
+}
+
+/* forward: the product with bias (and relu); a pass from z to y, and to the slope where that is kept, in bf16 with any
+ * activation.
+ * backward: the products; and the pass over dy, which with an activation reads y or the slope and writes dz (2 flops an
+ * element), in bf16 in two bytes and without an activation too, and with a bias adds up db (1). */
 static tread_cost cost(const tread_node *node, bool backward) {
     const linear_plan *own = node->plan;
     const double n = (double)(own->rows * own->n_out);
+    const bool active = own->activation != TREAD_ACTIVATION_NONE;
+    const bool fused = !active || (own->activation == TREAD_ACTIVATION_RELU && !own->bf16);
     tread_cost sum = {0};
     if (!backward) {
+        const int slope = own->slope != NULL;
         sum = tread_gemm_cost(own->forward, false);
-        return own->z == NULL ? sum : tread_cost_sum(sum, tread_op_cost(node, n, 1, 2));
+        sum.bytes += own->bf16 ? rounded_bytes(own) : 0;
+        return fused ? sum : tread_cost_sum(sum, tread_op_cost(node, n, 1 + slope, 2 + slope));
     }
     if (own->grad_x != NULL)
         sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_x, false));
     if (own->grad_w != NULL)
         sum = tread_cost_sum(sum, tread_gemm_cost(own->grad_w, false));
     const bool needs_db = node->inputs[2] != NULL && node->input_needs[2];
+    const double written = own->dz == NULL ? 0 : own->bf16 ? 0.5 : 1;
     if (own->dz != NULL || needs_db)
-        sum =
-            tread_cost_sum(sum, tread_op_cost(node, n, (own->dz != NULL ? 2 : 0) + needs_db, own->dz != NULL ? 3 : 1));
+        sum = tread_cost_sum(sum, tread_op_cost(node, n, 2 * active + needs_db, 1 + active + written));
     return needs_db ? tread_cost_sum(sum, tread_op_cost(node, (double)own->n_out, 0, 1)) : sum;
 }
 

@@ -47,17 +47,21 @@ static json_t *histogram_json(const tread_profile_histogram *h) {
 }
 
 static json_t *limits_json(const tread_train_profile *p) {
-    return json_pack("{s:o, s:o, s:o, s:I, s:o}", "flops_per_second", cli_report_number(p->peak_flops),
-                     "flops_per_second_after", cli_report_number(p->peak_flops_later), "cache_bytes_per_second",
+    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o}", "flops_per_second", cli_report_number(p->peak_flops),
+                     "bf16_flops_per_second", cli_report_number(p->peak_bf16_flops), "flops_per_second_after",
+                     cli_report_number(p->peak_flops_later), "cache_bytes_per_second",
                      cli_report_number(p->cache_bandwidth), "cache_bytes", (json_int_t)p->cache_bytes,
-                     "memory_bytes_per_second", cli_report_number(p->memory_bandwidth));
+                     "shared_cache_bytes_per_second", cli_report_number(p->shared_cache_bandwidth),
+                     "shared_cache_bytes", (json_int_t)p->shared_cache_bytes, "memory_bytes_per_second",
+                     cli_report_number(p->memory_bandwidth));
 }
 
 static json_t *training_json(const cli_training *t) {
     const train_options *o = t->options;
-    return json_pack("{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:s, s:s}", "model", t->setup.description, "parameters",
+    return json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s}", "model", t->setup.description, "parameters",
                      (json_int_t)t->setup.parameters, "optimizer", o->optimizer, "scheduler", cli_training_scheduler(t),
-                     "batch_size", (json_int_t)o->setup.batch_size, "accumulate", (json_int_t)o->run.accumulate, "seed",
+                     "precision", cli_precision_names[o->setup.precision], "batch_size",
+                     (json_int_t)o->setup.batch_size, "accumulate", (json_int_t)o->run.accumulate, "seed",
                      (json_int_t)o->setup.seed, "data", t->setup.data.source, "backend", cli_training_backend(t));
 }
 
@@ -73,15 +77,16 @@ bool cli_train_print_json(FILE *file, const cli_train_report *report) {
     LIST(steps, p->n_all_steps, step_json(&p->steps[i]));
     LIST(counters, p->n_counters, counter_json(&p->counters[i]));
     json_t *rest = json_pack(
-        "{s:o, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:f, s:o, s:o, s:o}",
+        "{s:o, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:f, s:o, s:o, s:o}",
         "training", training_json(report->training), "threads", p->threads, "warmup", (json_int_t)p->warmup, "steps",
         (json_int_t)p->n_steps, "limits", limits_json(p), "times", times_json(&p->times), "recorded_times",
-        times_json(&p->recorded_times), "histogram", histogram_json(&p->histogram), "overhead",
-        cli_report_number(p->overhead), "overhead_lower", cli_report_number(p->overhead_lower), "overhead_upper",
-        cli_report_number(p->overhead_upper), "samples_per_second", cli_report_number(p->samples_per_second),
-        "outliers", (json_int_t)p->n_outliers, "instructions_per_cycle", cli_report_number(p->instructions_per_cycle),
-        "trace_events", (json_int_t)p->n_trace_events, "trace_dropped", (json_int_t)p->n_trace_dropped,
-        "evaluation_seconds", p->evaluation_seconds, "counters", counters, "parts", parts, "step_list", steps);
+        times_json(&p->recorded_times), "smaller_times", times_json(&p->smaller_times), "histogram",
+        histogram_json(&p->histogram), "overhead", cli_report_number(p->overhead), "overhead_lower",
+        cli_report_number(p->overhead_lower), "overhead_upper", cli_report_number(p->overhead_upper),
+        "samples_per_second", cli_report_number(p->samples_per_second), "outliers", (json_int_t)p->n_outliers,
+        "instructions_per_cycle", cli_report_number(p->instructions_per_cycle), "trace_events",
+        (json_int_t)p->n_trace_events, "trace_dropped", (json_int_t)p->n_trace_dropped, "evaluation_seconds",
+        p->evaluation_seconds, "counters", counters, "parts", parts, "step_list", steps);
     const bool good = all != NULL && rest != NULL && json_object_update(all, rest) == 0 &&
                       json_object_set_new(all, "noise", cli_report_noise_json(&p->noise)) == 0 &&
                       json_object_set_new(all, "warnings", cli_report_warnings_json(&p->warnings)) == 0 &&

@@ -5,7 +5,8 @@
 #include "cli/numbers.h"
 #include "cli/profile_train.h"
 
-#define BAR 50 /* columns of the longest bar */
+#define BAR 50     /* columns of the longest bar */
+#define MOSTLY 0.5 /* of a part's time must be in regions, for these to say something about it */
 #define LEAST_SHARE 0.0005
 #define MOST_SHOWN 10 /* outliers */
 
@@ -60,7 +61,7 @@ static int widest_part(const tread_train_profile *p) {
 
 static void print_parts(FILE *file, const tread_train_profile *p) {
     const int width = widest_part(p);
-    const double steps = (double)p->recorded_times.n;
+    const double steps = (double)p->parts[0].calls;
     fprintf(file, "%-*s %8s %9s %9s %8s %8s %7s  %-18s %6s\n", width, "part", "calls", "us/step", "us/call", "share",
             "GFLOP/s", "GB/s", "of what bounds it", "busy");
     size_t n_hidden = 0;
@@ -82,7 +83,7 @@ static void print_parts(FILE *file, const tread_train_profile *p) {
             snprintf(ceiling, sizeof ceiling, "%.0f %% %s", 100 * part->ceiling_share,
                      tread_profile_ceiling_name(part->ceiling));
         fprintf(file, "  %-17s", ceiling);
-        print_share(file, 5, part->busy);
+        print_share(file, 5, part->region_seconds >= MOSTLY * part->seconds ? part->busy : (double)NAN);
         fputc('\n', file);
     }
     if (n_hidden > 0)
@@ -122,12 +123,20 @@ static void print_times(FILE *file, const tread_train_profile *p) {
     const tread_profile_times *t = &p->times;
     const char *name;
     const double unit = choose_unit(t->median, &name);
-    fprintf(file, "\n%" PRId64 " steps that were not recorded, in %s\n%9s %9s %9s %9s %9s %9s %9s\n", t->n, name, "min",
-            "p5", "median", "p95", "p99", "max", "mean");
+    if (t->n == 0) {
+        fprintf(file, "\nno step of a full batch was timed\n");
+        return;
+    }
+    fprintf(file, "\n%" PRId64 " steps of full batches that were not recorded, in %s\n%9s %9s %9s %9s %9s %9s %9s\n",
+            t->n, name, "min", "p5", "median", "p95", "p99", "max", "mean");
     const double values[] = {t->least, t->p5, t->median, t->p95, t->p99, t->greatest, t->mean};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         fprintf(file, "%s%9.2f", i > 0 ? " " : "", unit * values[i]);
-    fprintf(file, "\n%.0f samples/s at the median\n\n", p->samples_per_second);
+    fprintf(file, "\n%.0f samples/s at the median\n", p->samples_per_second);
+    if (p->smaller_times.n > 0)
+        fprintf(file, "%" PRId64 " of smaller batches besides, %.2f %s at the median\n", p->smaller_times.n,
+                unit * p->smaller_times.median, name);
+    fputc('\n', file);
     print_bars(file, &p->histogram, unit, name);
 }
 
@@ -184,18 +193,25 @@ static void print_head(FILE *file, const cli_train_report *r) {
     const tread_train_profile *p = r->profile;
     const train_options *o = r->training->options;
     cli_report_print_machine(file, &r->info);
-    fprintf(file, "training  %s, %s, batch size %" PRId64 "%s, %d thread%s, %s\n", r->training->setup.description,
-            o->optimizer, o->setup.batch_size, o->run.accumulate > 1 ? " accumulated" : "", p->threads,
-            p->threads == 1 ? "" : "s", cli_training_backend(r->training));
-    if (isfinite(p->peak_flops))
-        fprintf(file,
-                "limits    %.1f GFLOP/s (product of 1024x1024x1024), %.1f GB/s within the cores' caches of %.3g MiB, "
-                "%.1f GB/s in memory\n",
-                1e-9 * p->peak_flops, 1e-9 * p->cache_bandwidth, (double)p->cache_bytes / (1 << 20),
-                1e-9 * p->memory_bandwidth);
-    fprintf(file, "steps     %" PRId64 " recorded, %" PRId64 " not, in turns, after %" PRId64 " of warming up; ",
-            p->recorded_times.n, p->times.n, p->warmup);
-    fprintf(file, "recording costs %.1f %%", 100 * p->overhead);
+    fprintf(file, "training  %s, %s, batch size %" PRId64 "%s, %s, %d thread%s, %s\n", r->training->setup.description,
+            o->optimizer, o->setup.batch_size, o->run.accumulate > 1 ? " accumulated" : "",
+            cli_precision_names[o->setup.precision], p->threads, p->threads == 1 ? "" : "s",
+            cli_training_backend(r->training));
+    if (isfinite(p->peak_flops)) {
+        fprintf(file, "limits    %.1f GFLOP/s (product of 1024x1024x1024", 1e-9 * p->peak_flops);
+        if (isfinite(p->peak_bf16_flops))
+            fprintf(file, "; in bf16 %.1f", 1e-9 * p->peak_bf16_flops);
+        fprintf(file, ")\n          %.1f GB/s within the cores' own caches of %.3g MiB, ", 1e-9 * p->cache_bandwidth,
+                (double)p->cache_bytes / (1 << 20));
+        if (isfinite(p->shared_cache_bandwidth))
+            fprintf(file, "%.1f within the shared one of %.3g MiB, ", 1e-9 * p->shared_cache_bandwidth,
+                    (double)p->shared_cache_bytes / (1 << 20));
+        fprintf(file, "%.1f in memory\n", 1e-9 * p->memory_bandwidth);
+    }
+    fprintf(file, "steps     %" PRId64 " recorded, %" PRId64 " not, in turns, after %" PRId64 " of warming up",
+            p->parts[0].calls, (int64_t)p->n_all_steps - p->parts[0].calls, p->warmup);
+    if (isfinite(p->overhead))
+        fprintf(file, "; recording costs %.1f %%", 100 * p->overhead);
     if (isfinite(p->overhead_lower))
         fprintf(file, " (quartiles %.1f and %.1f)", 100 * p->overhead_lower, 100 * p->overhead_upper);
     fputs("\n\n", file);

@@ -120,9 +120,10 @@ void tread_gemm_set_part(tread_gemm *gemm, const char *part) { gemm->part = part
 tread_cost tread_gemm_cost(const tread_gemm *gemm, bool accumulate) {
     const tread_gemm_shape *s = &gemm->shape;
     const double m = (double)s->m, n = (double)s->n, k = (double)s->k, batch = (double)s->batch;
-    const double elements = m * k + k * n + m * n * (accumulate ? 2 : 1);
+    const double item = (double)tread_dtype_size(s->dtype), input = s->bf16 ? (double)sizeof(uint16_t) : item;
+    const double written = batch * m * n * (accumulate ? 2 : 1) + (s->bias ? n : 0);
     return (tread_cost){.flops = batch * m * n * (2 * k + s->bias + s->relu),
-                        .bytes = (double)tread_dtype_size(s->dtype) * (batch * elements + (s->bias ? n : 0))};
+                        .bytes = input * batch * (m * k + k * n) + item * written};
 }
 
 tread_status tread_gemm_run(tread_gemm *gemm, const void *a, const void *b, const void *bias, void *c,
@@ -133,8 +134,11 @@ tread_status tread_gemm_run(tread_gemm *gemm, const void *a, const void *b, cons
         return tread_fail(TREAD_ERROR_STATE, "matrix product %s: accumulating was not prepared",
                           tread_gemm_describe(s, text));
     if (gemm->backend != NULL) {
-        const tread_time_span_key key = {
-            .name = "gemm", .phase = TREAD_TRACE_OTHER, .part = gemm->part, .extents = {s->m, s->n, s->k}};
+        const tread_time_span_key key = {.name = "gemm",
+                                         .phase = TREAD_TRACE_OTHER,
+                                         .part = gemm->part,
+                                         .extents = {s->m, s->n, s->k},
+                                         .bf16 = s->bf16};
         const tread_time_span span = tread_time_span_within(gemm->context, &key);
         TREAD_TRY(gemm->backend->run(gemm, a, b, bias, c, accumulate));
         tread_time_span_end(gemm->context, span, tread_gemm_cost(gemm, accumulate));

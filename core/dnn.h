@@ -47,7 +47,7 @@ tread_status tread_gemm_run(tread_gemm *gemm, const void *a, const void *b, cons
 /* What profiles call it beside its shape: static text such as "dx". */
 void tread_gemm_set_part(tread_gemm *gemm, const char *part);
 /* What running it once costs: flops = 2 batch m n k, one more for each element of C with bias, and with relu; bytes =
- * A, B, bias and C once each, C twice with accumulate. */
+ * A, B (two bytes a number with bf16), bias and C once each, C twice with accumulate. */
 tread_cost tread_gemm_cost(const tread_gemm *gemm, bool accumulate);
 
 /* What serves it, for traces and tests: oneDNN's name ("brg:avx512_core", "gemm:jit"), "ref", "none" where an extent is

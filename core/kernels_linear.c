@@ -11,7 +11,7 @@
 
 typedef struct forward_job {
     const void *z;
-    void *y;
+    void *y, *slope;
     uint16_t *y_bf16; /* used by the bf16 way only */
 } forward_job;
 
@@ -84,21 +84,22 @@ static void backward_range(void *argument, int64_t begin, int64_t end) {
 }
 
 void tread_activation_forward(const tread_context *context, tread_activation activation, tread_dtype dtype, int64_t n,
-                              const void *z, void *y) {
-    forward_call call = {TREAD_CALL(forwards[dtype == TREAD_FLOAT64 ? WAY_F64 : WAY_F32][activation]), {z, y, NULL}};
+                              const void *z, void *y, void *slope) {
+    forward_call call = {TREAD_CALL(forwards[dtype == TREAD_FLOAT64 ? WAY_F64 : WAY_F32][activation]),
+                         {z, y, slope, NULL}};
     tread_parallel_for(context, n, FORK_ELEMENTS / 4, 16, forward_range, &call);
 }
 
 void tread_activation_forward_bf16(const tread_context *context, tread_activation activation, int64_t n, const float *z,
-                                   float *y, uint16_t *y_bf16) {
-    forward_call call = {TREAD_CALL(forwards[WAY_BF16][activation]), {z, y, y_bf16}};
+                                   float *y, float *slope, uint16_t *y_bf16) {
+    forward_call call = {TREAD_CALL(forwards[WAY_BF16][activation]), {z, y, slope, y_bf16}};
     tread_parallel_for(context, n, FORK_ELEMENTS / 4, 32, forward_range, &call);
 }
 
 void tread_activation_backward(const tread_context *context, tread_activation activation, tread_dtype dtype,
-                               int64_t rows, int64_t columns, const void *z, const void *y, const void *dy, void *dz,
-                               void *db) {
-    const void *saved = tread_activation_keeps_input(activation) ? z : y;
+                               int64_t rows, int64_t columns, const void *slope, const void *y, const void *dy,
+                               void *dz, void *db) {
+    const void *saved = tread_activation_keeps_slope(activation) ? slope : y;
     backward_call call = {TREAD_CALL(backwards[dtype == TREAD_FLOAT64 ? WAY_F64 : WAY_F32][activation]),
                           {rows, columns, saved, dy, dz, db, NULL}};
     int64_t grain = FORK_ELEMENTS / (rows > 0 ? rows : 1) + 1;
@@ -106,9 +107,9 @@ void tread_activation_backward(const tread_context *context, tread_activation ac
 }
 
 void tread_activation_backward_bf16(const tread_context *context, tread_activation activation, int64_t rows,
-                                    int64_t columns, const float *z, const float *y, const float *dy, uint16_t *dz_bf16,
-                                    float *db) {
-    const float *saved = tread_activation_keeps_input(activation) ? z : y;
+                                    int64_t columns, const float *slope, const float *y, const float *dy,
+                                    uint16_t *dz_bf16, float *db) {
+    const float *saved = tread_activation_keeps_slope(activation) ? slope : y;
     backward_call call = {TREAD_CALL(backwards[WAY_BF16][activation]), {rows, columns, saved, dy, NULL, db, dz_bf16}};
     int64_t grain = FORK_ELEMENTS / (rows > 0 ? rows : 1) + 1;
     tread_parallel_for(context, columns, grain, 32, backward_range, &call);

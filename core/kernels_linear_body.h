@@ -14,13 +14,18 @@ TREAD_KERNEL_BODY REAL T(value)(tread_activation kind, REAL z) {
     return z;
 }
 
-/* s is z or y, as tread_activation_keeps_input() says. */
+/* Of those that keep it: from z, and beside the value, which computes most of it. */
+TREAD_KERNEL_BODY REAL T(slope)(tread_activation kind, REAL z) {
+    return kind == TREAD_ACTIVATION_GELU ? T(tread_gelu_grad)(z, z) : T(tread_silu_grad)(z, z);
+}
+
+/* s is the slope or y, as tread_activation_keeps_slope() says. */
 TREAD_KERNEL_BODY REAL T(derivative)(tread_activation kind, REAL s) {
     switch (kind) {
     case TREAD_ACTIVATION_RELU: return T(tread_relu_grad)(s, s);
     case TREAD_ACTIVATION_LEAKY_RELU: return T(tread_leaky_relu_grad)(s, s, (REAL)LEAKY_SLOPE);
-    case TREAD_ACTIVATION_GELU: return T(tread_gelu_grad)(s, s);
-    case TREAD_ACTIVATION_SILU: return T(tread_silu_grad)(s, s);
+    case TREAD_ACTIVATION_GELU:
+    case TREAD_ACTIVATION_SILU: return s;
     case TREAD_ACTIVATION_TANH: return T(tread_tanh_grad)(s, s);
     case TREAD_ACTIVATION_SIGMOID: return T(tread_sigmoid_grad)(s, s);
     case TREAD_ACTIVATION_NONE: break;
@@ -28,23 +33,28 @@ TREAD_KERNEL_BODY REAL T(derivative)(tread_activation kind, REAL s) {
     return (REAL)1;
 }
 
+TREAD_KERNEL_BODY void T(forward_pass)(tread_activation kind, bool bf16, bool keeps, const forward_job *job,
+                                       int64_t begin, int64_t end) {
+    const REAL *z = job->z; /* may be y */
+    REAL *y = job->y, *restrict slope = job->slope;
+    uint16_t *restrict y_bf16 = job->y_bf16;
+#pragma omp simd
+    for (int64_t i = begin; i < end; i++) {
+        REAL x = z[i], value = T(value)(kind, x);
+        y[i] = value;
+        if (keeps)
+            slope[i] = T(slope)(kind, x);
+        if (bf16)
+            y_bf16[i] = tread_bf16_from_f32((float)value);
+    }
+}
+
 TREAD_KERNEL_BODY void T(forward)(tread_activation kind, bool bf16, const forward_job *job, int64_t begin,
                                   int64_t end) {
-    const REAL *z = job->z; /* may be y */
-    REAL *y = job->y;
-    if (bf16) {
-        uint16_t *restrict y_bf16 = job->y_bf16;
-#pragma omp simd
-        for (int64_t i = begin; i < end; i++) {
-            REAL value = T(value)(kind, z[i]);
-            y[i] = value;
-            y_bf16[i] = tread_bf16_from_f32((float)value);
-        }
-        return;
-    }
-#pragma omp simd
-    for (int64_t i = begin; i < end; i++)
-        y[i] = T(value)(kind, z[i]);
+    if (tread_activation_keeps_slope(kind) && job->slope != NULL)
+        T(forward_pass)(kind, bf16, true, job, begin, end);
+    else
+        T(forward_pass)(kind, bf16, false, job, begin, end);
 }
 
 /* Columns [first, first + width): a constant width keeps the sums in registers. */

@@ -101,7 +101,7 @@ static tread_recorder *recorder_here(const tread_context *context) {
 
 static bool same_key(const tread_time_span_key *a, const tread_time_span_key *b) {
     return a->name == b->name && a->phase == b->phase && a->part == b->part && a->subject == b->subject &&
-           a->place == b->place && memcmp(a->extents, b->extents, sizeof a->extents) == 0;
+           a->place == b->place && a->bf16 == b->bf16 && memcmp(a->extents, b->extents, sizeof a->extents) == 0;
 }
 
 static uint64_t mix(uint64_t hash, uint64_t value) { return (hash ^ value) * UINT64_C(0x9E3779B97F4A7C15); }

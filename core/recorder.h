@@ -30,6 +30,7 @@ typedef struct tread_time_span_key {
     const void *subject; /* the parameter that it works with, known by its address; NULL: none */
     int64_t extents[3];  /* m, n and k of a matrix product; else 0 */
     int32_t place;       /* an operation's number on its tape; else 0 */
+    bool bf16;           /* of a matrix product of bfloat16 */
 } tread_time_span_key;
 
 typedef struct tread_time_span_row {

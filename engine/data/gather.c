@@ -6,8 +6,9 @@
 
 /* Values converted in the 2 us or so that a fork must be worth. */
 #define GRAIN_VALUES 16384
-/* Rows lie anywhere in a set larger than the caches: this many rows ahead are fetched while one is converted. */
-#define ROWS_AHEAD 2
+/* Rows lie anywhere in a set larger than the caches: this many rows ahead are fetched while one is converted. Measured
+ * on MNIST, ns a row by one thread: 113 with 1, 80 with 2, 61 with 4, 62 with 8; 32 where all of it is in the cache. */
+#define ROWS_AHEAD 4
 
 typedef struct gather_job {
     const void *from;
@@ -60,9 +61,11 @@ static void prefetch_row(const char *row, int64_t bytes) {
 
 static void gather_bytes(void *argument, int64_t begin, int64_t end) {
     const gather_job *job = argument;
-    int64_t n = job->features;
+    const int64_t n = job->features;
+    const uint8_t *from = job->from;
+    for (int64_t i = begin; i < end && i < begin + ROWS_AHEAD; i++)
+        prefetch_row((const char *)(from + job->rows[i] * n), n);
     for (int64_t i = begin; i < end; i++) {
-        const uint8_t *from = (const uint8_t *)job->from;
         if (i + ROWS_AHEAD < end)
             prefetch_row((const char *)(from + job->rows[i + ROWS_AHEAD] * n), n);
         TREAD_CALL(convert_bytes)(from + job->rows[i] * n, n, job->scale, job->shift, (float *)job->to + i * n);

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "core/bf16.h"
 #include "core/dnn.h"
 #include "core/memory.h"
 #include "core/status.h"
@@ -10,8 +11,8 @@
 #define SIDE 1024
 #define LEAST_RUNS 3
 
-static tread_status run(tread_gemm *gemm, float *matrices, double seconds, double *ret_least) {
-    const float *a = matrices, *b = matrices + SIDE * SIDE;
+static tread_status run(tread_gemm *gemm, float *matrices, const void *a, const void *b, double seconds,
+                        double *ret_least) {
     float *c = matrices + 2 * SIDE * SIDE;
     TREAD_TRY(tread_gemm_run(gemm, a, b, NULL, c, false)); /* touches c, and wakes the threads */
     double least = INFINITY;
@@ -25,18 +26,24 @@ static tread_status run(tread_gemm *gemm, float *matrices, double seconds, doubl
     return TREAD_OK;
 }
 
-tread_status tread_peak_measure(const tread_context *context, double seconds, double *ret_flops_per_second) {
-    const tread_gemm_shape shape = {.dtype = TREAD_FLOAT32, .m = SIDE, .n = SIDE, .k = SIDE, .batch = 1};
+tread_status tread_peak_measure(const tread_context *context, tread_precision precision, double seconds,
+                                double *ret_flops_per_second) {
+    const bool bf16 = precision == TREAD_PRECISION_BF16;
+    const tread_gemm_shape shape = {.dtype = TREAD_FLOAT32, .m = SIDE, .n = SIDE, .k = SIDE, .batch = 1, .bf16 = bf16};
     tread_gemm *gemm = NULL;
     double least;
-    float *matrices = tread_alloc(3 * sizeof(float) * SIDE * SIDE, "matrices whose product is timed");
+    float *matrices = tread_alloc(4 * sizeof(float) * SIDE * SIDE, "matrices whose product is timed");
     if (matrices == NULL)
         return TREAD_ERROR_MEMORY;
     for (int i = 0; i < 2 * SIDE * SIDE; i++)
         matrices[i] = (float)(i % 7) - 3;
+    uint16_t *halves = (uint16_t *)(matrices + 3 * SIDE * SIDE);
+    tread_bf16_convert_range(matrices, halves, 2 * SIDE * SIDE);
+    const void *a = bf16 ? (const void *)halves : matrices;
+    const void *b = bf16 ? (const void *)(halves + SIDE * SIDE) : matrices + SIDE * SIDE;
     tread_status status = tread_gemm_create(context, &shape, &gemm);
     if (status == TREAD_OK)
-        status = run(gemm, matrices, seconds, &least);
+        status = run(gemm, matrices, a, b, seconds, &least);
     tread_gemm_destroy(gemm);
     tread_free(matrices);
     if (status == TREAD_OK)

@@ -25,9 +25,9 @@ static void describe(const builder *b, const tread_time_span_key *key, tread_pro
     const size_t size = sizeof part->detail;
     const char *name = key->subject != NULL ? parameter_name(b->own->trainer, key->subject) : NULL;
     if (key->extents[0] > 0)
-        snprintf(part->detail, size, "%s%s%lldx%lldx%lld", key->part != NULL ? key->part : "",
-                 key->part != NULL ? " " : "", (long long)key->extents[0], (long long)key->extents[1],
-                 (long long)key->extents[2]);
+        snprintf(part->detail, size, "%s%s%s%lldx%lldx%lld", key->part != NULL ? key->part : "",
+                 key->part != NULL ? " " : "", key->bf16 ? "bf16 " : "", (long long)key->extents[0],
+                 (long long)key->extents[1], (long long)key->extents[2]);
     else if (name != NULL)
         snprintf(part->detail, size, "%s", name);
     else if (is_operation(key))
@@ -39,15 +39,19 @@ static void describe(const builder *b, const tread_time_span_key *key, tread_pro
 static double least_seconds(const tread_train_profile *p, const tread_profile_part *part,
                             tread_profile_ceiling *ret_ceiling) {
     const double calls = part->calls > 0 ? (double)part->calls : 1;
-    const bool in_cache = part->bytes / calls <= (double)p->cache_bytes;
-    const double by_arithmetic = part->flops / p->peak_flops;
-    const double by_bytes = part->bytes / (in_cache ? p->cache_bandwidth : p->memory_bandwidth);
+    const double moved = part->bytes / calls;
+    const tread_profile_ceiling level = moved <= (double)p->cache_bytes          ? TREAD_CEILING_CACHE
+                                        : moved <= (double)p->shared_cache_bytes ? TREAD_CEILING_SHARED_CACHE
+                                                                                 : TREAD_CEILING_MEMORY;
+    const double rates[] = {[TREAD_CEILING_CACHE] = p->cache_bandwidth,
+                            [TREAD_CEILING_SHARED_CACHE] = p->shared_cache_bandwidth,
+                            [TREAD_CEILING_MEMORY] = p->memory_bandwidth};
+    const double by_arithmetic = part->flops / (part->bf16 ? p->peak_bf16_flops : p->peak_flops);
+    const double by_bytes = part->bytes / rates[level];
     *ret_ceiling = TREAD_CEILING_NONE;
     if (!(by_arithmetic > 0) && !(by_bytes > 0))
         return 0;
-    *ret_ceiling = by_arithmetic >= by_bytes ? TREAD_CEILING_ARITHMETIC
-                   : in_cache                ? TREAD_CEILING_CACHE
-                                             : TREAD_CEILING_MEMORY;
+    *ret_ceiling = by_arithmetic >= by_bytes ? TREAD_CEILING_ARITHMETIC : level;
     return fmax(by_arithmetic, by_bytes);
 }
 
@@ -65,7 +69,7 @@ static void finish_part(const builder *b, tread_profile_part *part, double least
 typedef struct sums {
     double flops, bytes, least, region_seconds, busy_seconds;
     int64_t regions;
-    double least_by[4]; /* by ceiling */
+    double least_by[TREAD_CEILING_COUNT];
 } sums;
 
 static void add(sums *all, const sums *one) {
@@ -75,7 +79,7 @@ static void add(sums *all, const sums *one) {
     all->region_seconds += one->region_seconds;
     all->busy_seconds += one->busy_seconds;
     all->regions += one->regions;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < TREAD_CEILING_COUNT; i++)
         all->least_by[i] += one->least_by[i];
 }
 
@@ -122,6 +126,7 @@ static sums build(builder *b, size_t index, int parent) {
     part->longest = (double)row->longest * 1e-9;
     part->flops = row->cost.flops;
     part->bytes = row->cost.bytes;
+    part->bf16 = row->key.bf16;
     describe(b, &row->key, part);
     if (row->depth == 1 && row->key.name == b->own->optimizer)
         part->bytes = b->own->optimizer_bytes * (double)row->calls;
@@ -141,7 +146,7 @@ static sums build(builder *b, size_t index, int parent) {
     part->regions = inner.regions;
     part->region_seconds = inner.region_seconds;
     tread_profile_ceiling ceiling = TREAD_CEILING_NONE;
-    for (int i = 1; i < 4; i++)
+    for (int i = 1; i < TREAD_CEILING_COUNT; i++)
         if (inner.least_by[i] > inner.least_by[ceiling])
             ceiling = (tread_profile_ceiling)i;
     finish_part(b, part, inner.least, ceiling, inner.busy_seconds);

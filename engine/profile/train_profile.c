@@ -28,8 +28,8 @@ tread_profile_train_options tread_profile_train_defaults(void) {
 }
 
 const char *tread_profile_ceiling_name(tread_profile_ceiling ceiling) {
-    static const char *const names[] = {"none", "arithmetic", "cache", "memory"};
-    return (unsigned)ceiling < sizeof names / sizeof *names ? names[ceiling] : NULL;
+    static const char *const names[] = {"none", "arithmetic", "cache", "shared cache", "memory"};
+    return (unsigned)ceiling < TREAD_CEILING_COUNT ? names[ceiling] : NULL;
 }
 
 static tread_status read_options(const tread_profile_train_options *given, tread_profile_train_options *ret_options) {
@@ -97,12 +97,14 @@ static double optimizer_bytes(const tread_optimizer *optimizer) {
 static tread_status measure_machine(tread_train_profile_private *own, bool later) {
     const tread_context *context = own->trainer->context;
     tread_train_profile *shown = &own->shown;
+    shown->peak_bf16_flops = later ? shown->peak_bf16_flops : (double)NAN;
     if (!own->options.measure_machine) {
-        shown->peak_flops = shown->peak_flops_later = shown->cache_bandwidth = shown->memory_bandwidth = NAN;
+        shown->peak_flops = shown->peak_flops_later = shown->cache_bandwidth = shown->shared_cache_bandwidth =
+            shown->memory_bandwidth = NAN;
         return TREAD_OK;
     }
     if (later) {
-        TREAD_TRY(tread_peak_measure(context, PEAK_SECONDS, &shown->peak_flops_later));
+        TREAD_TRY(tread_peak_measure(context, TREAD_PRECISION_FLOAT32, PEAK_SECONDS, &shown->peak_flops_later));
         const double ratio = shown->peak_flops_later / shown->peak_flops;
         if (ratio > 1 + PEAK_CHANGED || ratio < 1 / (1 + PEAK_CHANGED))
             tread_noise_say(&shown->warnings, "frequency",
@@ -112,11 +114,19 @@ static tread_status measure_machine(tread_train_profile_private *own, bool later
         shown->peak_flops = fmax(shown->peak_flops, shown->peak_flops_later);
         return TREAD_OK;
     }
-    const size_t l2 = tread_hardware_get()->cache_l2;
+    const size_t l2 = tread_hardware_get()->cache_l2, l3 = tread_hardware_get()->cache_l3;
     shown->cache_bytes = (l2 > 0 ? l2 : (size_t)1 << 18) * (size_t)shown->threads;
-    TREAD_TRY(tread_peak_measure(context, PEAK_SECONDS, &shown->peak_flops));
+    TREAD_TRY(tread_peak_measure(context, TREAD_PRECISION_FLOAT32, PEAK_SECONDS, &shown->peak_flops));
+    if (own->trainer->options.precision == TREAD_PRECISION_BF16)
+        TREAD_TRY(tread_peak_measure(context, TREAD_PRECISION_BF16, PEAK_SECONDS, &shown->peak_bf16_flops));
     TREAD_TRY(tread_bandwidth_measure(context, tread_traffic_rmw, shown->cache_bytes / 2, BANDWIDTH_SECONDS,
                                       &shown->cache_bandwidth));
+    shown->shared_cache_bandwidth = NAN;
+    if (l3 >= 2 * shown->cache_bytes) {
+        shown->shared_cache_bytes = l3;
+        TREAD_TRY(tread_bandwidth_measure(context, tread_traffic_rmw, l3 / 2, BANDWIDTH_SECONDS,
+                                          &shown->shared_cache_bandwidth));
+    }
     return tread_bandwidth_measure(context, tread_traffic_rmw, tread_bandwidth_enough(), BANDWIDTH_SECONDS,
                                    &shown->memory_bandwidth);
 }
@@ -174,6 +184,13 @@ static tread_status run(tread_train_profile_private *own) {
     return TREAD_OK;
 }
 
+/* Samples of a step that is not an epoch's last. */
+static int64_t full_step(const tread_trainer *trainer) {
+    const int64_t full = tread_batches_batch_size(trainer->options.train) * trainer->options.accumulate;
+    const int64_t all = tread_batches_samples(trainer->options.train);
+    return full < all ? full : all;
+}
+
 tread_status tread_profile_train(tread_trainer *trainer, const tread_profile_train_options *options,
                                  tread_train_profile **ret_profile) {
     tread_profile_train_options chosen;
@@ -184,7 +201,7 @@ tread_status tread_profile_train(tread_trainer *trainer, const tread_profile_tra
     tread_train_profile_private *own = NULL;
     tread_status status = create(trainer, &chosen, &own);
     if (status == TREAD_OK) {
-        own->shown.batch_samples = tread_batches_batch_size(trainer->options.train) * trainer->options.accumulate;
+        own->shown.batch_samples = full_step(trainer);
         own->optimizer = trainer->options.optimizer->type->table.name;
         own->optimizer_bytes = optimizer_bytes(trainer->options.optimizer);
         status = run(own);

@@ -47,10 +47,13 @@ tread_profile_histogram tread_profile_histogram_of(const double *seconds, size_t
     return h;
 }
 
-static size_t gather(const tread_train_profile_private *own, bool recorded, double *ret_seconds) {
+/* A smaller batch is other work: it has no place in a distribution. */
+static bool is_full(const tread_profile_step *step) { return (step->events & TREAD_STEP_SMALLER_BATCH) == 0; }
+
+static size_t gather(const tread_train_profile_private *own, bool recorded, bool full, double *ret_seconds) {
     size_t n = 0;
     for (size_t i = 0; i < own->shown.n_all_steps; i++)
-        if (own->steps[i].recorded == recorded)
+        if (own->steps[i].recorded == recorded && is_full(&own->steps[i]) == full)
             ret_seconds[n++] = own->steps[i].seconds;
     return n;
 }
@@ -61,7 +64,7 @@ static void find_outliers(tread_train_profile_private *own) {
     const double limit = fmax(far, SLOW * times->median);
     for (size_t i = 0; i < own->shown.n_all_steps; i++) {
         tread_profile_step *step = &own->steps[i];
-        step->is_outlier = !step->recorded && step->seconds > limit;
+        step->is_outlier = !step->recorded && is_full(step) && step->seconds > limit;
         own->shown.n_outliers += step->is_outlier;
     }
 }
@@ -74,12 +77,12 @@ static void compare_stretches(tread_train_profile_private *own) {
     tread_train_profile *shown = &own->shown;
     for (size_t i = 0; i < shown->n_all_steps; i++) {
         const tread_profile_step *step = &own->steps[i];
-        if (n < 2 * TREAD_PROFILE_STRETCH) /* two alike may follow each other */
+        if (is_full(step) && n < 2 * TREAD_PROFILE_STRETCH) /* two stretches alike may follow each other */
             seconds[n++] = step->seconds;
         if (i + 1 < shown->n_all_steps && own->steps[i + 1].recorded == step->recorded)
             continue;
         const double median = tread_profile_times_of(seconds, n, room).median;
-        if (!isnan(last))
+        if (!isnan(last) && !isnan(median))
             ratios[n_ratios++] = step->recorded ? median / last : last / median;
         last = median;
         n = 0;
@@ -97,9 +100,11 @@ static void compare_stretches(tread_train_profile_private *own) {
 void tread_train_profile_fill_times(tread_train_profile_private *own) {
     tread_train_profile *shown = &own->shown;
     double *seconds = own->scratch, *room = own->scratch + shown->n_all_steps;
-    size_t n = gather(own, true, seconds);
+    size_t n = gather(own, false, false, seconds);
+    shown->smaller_times = tread_profile_times_of(seconds, n, room);
+    n = gather(own, true, true, seconds);
     shown->recorded_times = tread_profile_times_of(seconds, n, room);
-    n = gather(own, false, seconds);
+    n = gather(own, false, true, seconds);
     shown->times = tread_profile_times_of(seconds, n, room);
     shown->histogram = tread_profile_histogram_of(seconds, n, &shown->times);
     shown->samples_per_second = (double)shown->batch_samples / shown->times.median;

@@ -30,11 +30,13 @@ TREAD_API tread_profile_train_options tread_profile_train_defaults(void);
 
 /* What limits a part by the count of its work: the one that alone would take longest. */
 typedef enum tread_profile_ceiling {
-    TREAD_CEILING_NONE = 0,       /* nothing was counted, or the machine was not measured */
-    TREAD_CEILING_ARITHMETIC = 1, /* peak_flops */
-    TREAD_CEILING_CACHE = 2,      /* cache_bandwidth: what a call moves fits into the cores' own caches */
-    TREAD_CEILING_MEMORY = 3,     /* memory_bandwidth */
+    TREAD_CEILING_NONE = 0,         /* nothing was counted, or the machine was not measured */
+    TREAD_CEILING_ARITHMETIC = 1,   /* peak_flops, or peak_bf16_flops */
+    TREAD_CEILING_CACHE = 2,        /* cache_bandwidth: what a call moves fits into the cores' own caches, */
+    TREAD_CEILING_SHARED_CACHE = 3, /* shared_cache_bandwidth: into the one that they share, */
+    TREAD_CEILING_MEMORY = 4,       /* memory_bandwidth: into none */
 } tread_profile_ceiling;
+#define TREAD_CEILING_COUNT 5
 TREAD_API const char *tread_profile_ceiling_name(tread_profile_ceiling ceiling); /* "memory"; NULL: no such one */
 
 /* A part of the step, in the order of the step; parts within it follow it, one deeper. Where it has any, the last of
@@ -47,6 +49,7 @@ typedef struct tread_profile_part {
     int parent;      /* index; -1: none */
     bool is_rest;
     bool has_parts;
+    bool bf16;     /* a product of bfloat16, which is held against peak_bf16_flops */
     int64_t calls; /* in all recorded steps */
     double seconds, longest;
     double share; /* of the recorded steps' time */
@@ -118,7 +121,8 @@ typedef struct tread_train_profile {
 
     const tread_profile_step *steps; /* in the order of the run, recorded ones and others */
     size_t n_all_steps;
-    tread_profile_times times, recorded_times; /* of the others, and of the recorded ones */
+    tread_profile_times times, recorded_times; /* of the others, and of the recorded ones, both of full batches */
+    tread_profile_times smaller_times;         /* of the others whose batch is smaller */
     tread_profile_histogram histogram;         /* of the others */
     int64_t n_outliers;
     double samples_per_second; /* batch_samples / times.median */
@@ -126,10 +130,13 @@ typedef struct tread_train_profile {
     double overhead;                       /* recorded_times.median / times.median - 1, and the quartiles of that */
     double overhead_lower, overhead_upper; /* over neighbouring stretches; NAN where there is but one pair */
 
-    double peak_flops;       /* of a large product in float32, the best of several */
-    double peak_flops_later; /* after the steps: a machine whose speed changed gives another */
-    double cache_bandwidth;  /* read-modify-write within half of the cores' own caches, */
-    size_t cache_bytes;      /* which together hold so much */
+    double peak_flops;             /* of a large product in float32, the best of several */
+    double peak_flops_later;       /* after the steps: a machine whose speed changed gives another */
+    double peak_bf16_flops;        /* the same in bf16, where the trainer's precision is that; else NAN */
+    double cache_bandwidth;        /* read-modify-write within half of the cores' own caches, */
+    size_t cache_bytes;            /* which together hold so much, */
+    double shared_cache_bandwidth; /* and within half of the one that they share; NAN: there is none that is larger */
+    size_t shared_cache_bytes;
     double memory_bandwidth; /* read-modify-write of more than any cache holds */
 
     const tread_profile_counter *counters;

@@ -50,9 +50,23 @@ START_TEST(of_linear) {
           4 * (2 * (in + weights + y) + y + 7));
     check(tread_linear(tape, image, w, b, TREAD_ACTIVATION_RELU), product + 2 * y, 4 * (in + weights + y + 7),
           product + 3 * y, 4 * (in + weights + y + 3 * y + 7));
-    check(tread_linear(tape, image, w, b, TREAD_ACTIVATION_GELU), product + y + y, 4 * (in + weights + y + 7 + 2 * y),
-          product + 3 * y, 4 * (in + weights + y + 3 * y + 7));
+    check(tread_linear(tape, image, w, b, TREAD_ACTIVATION_GELU), product + y + 2 * y,
+          4 * (in + weights + y + 7 + 3 * y), product + 3 * y, 4 * (in + weights + y + 3 * y + 7));
     end((tread_tensor *[]){x, w, b, image}, 4);
+}
+END_TEST
+
+START_TEST(of_linear_in_bf16) {
+    start();
+    tread_tensor *x = leaf(2, 3, 64), *w = leaf(2, 64, 64), *b = leaf(1, 64, 0);
+    const double product = 2.0 * 3 * 64 * 64, y = 192, in = 192, weights = 4096;
+    if (tread_tape_set_precision(tape, TREAD_PRECISION_BF16) == TREAD_OK) { /* where the CPU has it */
+        /* x is rounded in the operation, w's copy is its own; relu reads z, writes y and y in bf16 */
+        check(tread_linear(tape, x, w, b, TREAD_ACTIVATION_RELU), product + 2 * y,
+              2 * (in + weights) + 4 * (y + 64) + 6 * in + 8 * y + 2 * y, 2 * product + 3 * y,
+              2 * (2 * y + in + weights) + 4 * (in + weights) + 10 * y + 4 * 64);
+    }
+    end((tread_tensor *[]){x, w, b}, 3);
 }
 END_TEST
 
@@ -147,5 +161,5 @@ START_TEST(every_operation_has_one_but_detach) {
 }
 END_TEST
 
-TEST_MAIN("costs", of_linear, of_matmul, of_losses, of_rows, of_elements, of_moves, of_embeddings,
+TEST_MAIN("costs", of_linear, of_linear_in_bf16, of_matmul, of_losses, of_rows, of_elements, of_moves, of_embeddings,
           every_operation_has_one_but_detach)

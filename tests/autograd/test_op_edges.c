@@ -165,5 +165,71 @@ START_TEST(sums_run_in_double) {
 }
 END_TEST
 
+static tread_tensor *activate(tread_tensor *z, int activation) {
+    switch ((tread_activation)activation) {
+    case TREAD_ACTIVATION_RELU: return tread_relu(tape, z);
+    case TREAD_ACTIVATION_LEAKY_RELU: return tread_leaky_relu(tape, z, 0.01);
+    case TREAD_ACTIVATION_GELU: return tread_gelu(tape, z);
+    case TREAD_ACTIVATION_SILU: return tread_silu(tape, z);
+    case TREAD_ACTIVATION_TANH: return tread_tanh(tape, z);
+    case TREAD_ACTIVATION_SIGMOID: return tread_sigmoid(tape, z);
+    case TREAD_ACTIVATION_NONE: break;
+    }
+    return z;
+}
+
+static tread_tensor *wavy(tread_dtype dtype, int64_t rows, int64_t columns) {
+    tread_tensor *x = tread_tensor_create(dtype, 2, (int64_t[]){rows, columns});
+    for (int64_t i = 0; i < rows * columns; i++)
+        if (dtype == TREAD_FLOAT32)
+            ((float *)tread_tensor_data(x))[i] = (float)sin((double)(i * i % 1009));
+        else
+            ((double *)tread_tensor_data(x))[i] = sin((double)(i * i % 1009));
+    return x;
+}
+
+/* y of x (11, 6) and w (37, 6), and their gradients: in one operation or two; without gradients y alone. */
+static void run_layer(tread_dtype dtype, int activation, bool fused, bool learns, tread_tensor *results[3]) {
+    tread_tensor *x = wavy(dtype, 11, 6), *w = wavy(dtype, 37, 6), *dy = wavy(dtype, 11, 37);
+    ck_assert_ok(tread_tensor_set_requires_grad(x, learns));
+    ck_assert_ok(tread_tensor_set_requires_grad(w, learns));
+    tread_tensor *y = tread_linear(tape, x, w, NULL, fused ? (tread_activation)activation : TREAD_ACTIVATION_NONE);
+    if (!fused)
+        y = activate(y, activation);
+    ck_assert_msg(y != NULL, "%s", tread_tape_error(tape));
+    if (learns)
+        ck_assert_ok(tread_backward_from(tape, y, dy));
+    const tread_tensor *const found[] = {y, learns ? tread_tensor_grad(x) : x, learns ? tread_tensor_grad(w) : w};
+    for (int i = 0; i < 3; i++) {
+        results[i] = wavy(dtype, tread_tensor_shape(found[i])[0], tread_tensor_shape(found[i])[1]);
+        ck_assert_ok(tread_tensor_copy(results[i], found[i]));
+    }
+    tread_tensor *const made[] = {x, w, dy};
+    for (int i = 0; i < 3; i++)
+        tread_tensor_destroy(made[i]);
+    tread_tape_reset(tape);
+}
+
+START_TEST(a_layer_has_the_bits_of_its_two_halves) {
+    tape = tread_tape_create(NULL);
+    for (int activation = 0; activation < TREAD_ACTIVATION_COUNT; activation++)
+        for (int i = 0; i < 4; i++) {
+            tread_dtype dtype = i % 2 == 0 ? TREAD_FLOAT32 : TREAD_FLOAT64;
+            tread_tensor *one[3], *two[3];
+            run_layer(dtype, activation, true, i / 2, one);
+            run_layer(dtype, activation, false, i / 2, two);
+            for (int k = 0; k < 3; k++) {
+                size_t bytes = (size_t)tread_tensor_count(one[k]) * (i % 2 == 0 ? sizeof(float) : sizeof(double));
+                ck_assert_msg(memcmp(tread_tensor_data(one[k]), tread_tensor_data(two[k]), bytes) == 0,
+                              "activation %d, float%d, learns %d: result %d", activation, i % 2 == 0 ? 32 : 64, i / 2,
+                              k);
+                tread_tensor_destroy(one[k]);
+                tread_tensor_destroy(two[k]);
+            }
+        }
+    tread_tape_destroy(tape);
+}
+END_TEST
+
 TEST_MAIN("op_edges", kinks_have_the_promised_gradients, max_takes_the_first_of_equals, nan_and_infinity_pass,
-          one_tensor_in_both_places, integers_are_moved_too, sums_run_in_double)
+          one_tensor_in_both_places, integers_are_moved_too, sums_run_in_double, a_layer_has_the_bits_of_its_two_halves)

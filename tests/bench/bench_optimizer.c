@@ -3,9 +3,10 @@
  * For each layout of parameters and each kind of step, these take turns in each round, at each number of threads: the
  * step; where the layout is of many tensors, the same step over one flat tensor of that size; and "rmw", a[i] *= c over
  * one array of that size. So a step's share of the bandwidth, and how much longer it takes than over a flat tensor, are
- * ratios within a round; figures are medians over the rounds. "traffic" does no more than Adam's loads and stores,
- * "loop" is Adam as one writes it by hand over flat arrays, in fixed shares of the threads. Bytes a parameter: each
- * array read, and each written, once. Last, Adam on a table of 100 000 rows of which a batch touches 256. */
+ * ratios within a round, and so is how much longer "adam_clip", by the norm of all gradients, takes than "adam";
+ * figures are medians over the rounds. "traffic" does no more than Adam's loads and stores, "loop" is Adam as one
+ * writes it by hand over flat arrays, in fixed shares of the threads. Bytes a parameter: each array read, and each
+ * written, once. Last, Adam on a table of 100 000 rows of which a batch touches 256. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,7 @@ static const kind kinds[] = {
     {.name = "traffic", .bytes = 28},
     {.name = "loop", .bytes = 28},
     {.name = "adam", .spec = "adam:lr=1e-6", .bytes = 28},
-    {.name = "adam_clip", .spec = "adam:lr=1e-6", .bytes = 32, .clips = true},
+    {.name = "adam_clip", .spec = "adam:lr=1e-6", .bytes = 32, .clips = true}, /* behind adam */
     {.name = "amsgrad", .spec = "adam:lr=1e-6,amsgrad=true", .bytes = 36},
     {.name = "adamw", .spec = "adamw:lr=1e-6,weight_decay=0.01", .bytes = 28},
     {.name = "sgd", .spec = "sgd:lr=1e-6", .bytes = 12},
@@ -184,16 +185,27 @@ static void prepare(contestant *c, const block *b, arrays *a) {
     c->repeats = once > ROUND_SECONDS ? 1 : (int)(ROUND_SECONDS / once);
 }
 
-/* The figures of `step`, by those of the others of its round; flat may be NULL. */
-static void report(bench *b, const layout *l, int64_t n, contestant *step, const contestant *flat,
-                   const contestant *limit) {
-    static double share[MAX_ROUNDS], longer[MAX_ROUNDS];
+enum { STEP, FLAT, PLAIN, RMW, N_CONTESTANTS }; /* PLAIN: the step without clipping */
+
+/* How much longer `step` takes than another of its round, as a share. */
+static void report_longer(json_t *row, const char *name, const contestant *step, const contestant *than, int rounds) {
+    static double longer[MAX_ROUNDS];
+    for (int r = 0; r < rounds; r++)
+        longer[r] = step->seconds[r] / than->seconds[r] - 1;
+    bench_summary all = bench_summarize(longer, rounds);
+    bench_value(row, name, all);
+    printf(" %+9.1f %% %s", 100 * all.median, than->kind->clips == step->kind->clips ? "than flat" : "than unclipped");
+}
+
+static void report(bench *b, const layout *l, int64_t n, contestant *all, bool has_flat) {
+    static double share[MAX_ROUNDS], seconds[MAX_ROUNDS];
+    const contestant *step = &all[STEP];
     for (int r = 0; r < l->rounds; r++) {
-        share[r] = step->kind->bytes / 8.0 * limit->seconds[r] / step->seconds[r];
-        longer[r] = flat != NULL ? step->seconds[r] / flat->seconds[r] - 1 : 0;
+        share[r] = step->kind->bytes / 8.0 * all[RMW].seconds[r] / step->seconds[r];
+        seconds[r] = step->seconds[r];
     }
     int threads = tread_context_threads(step->context);
-    bench_summary time = bench_summarize(step->seconds, l->rounds), of_rmw = bench_summarize(share, l->rounds);
+    bench_summary time = bench_summarize(seconds, l->rounds), of_rmw = bench_summarize(share, l->rounds);
     json_t *row = bench_row(b, l->name, threads);
     json_object_set_new(row, "step", json_string(step->kind->name));
     json_object_set_new(row, "parameters", json_integer(n));
@@ -204,44 +216,40 @@ static void report(bench *b, const layout *l, int64_t n, contestant *step, const
     bench_value(row, "rmw_share", of_rmw);
     printf("%-15s %-19s %7d %10.1f %9.3f %8.1f %7.0f %%", l->name, step->kind->name, threads, 1e6 * time.median,
            1e9 * time.median / (double)n, 1e-9 * step->kind->bytes * (double)n / time.median, 100 * of_rmw.median);
-    if (flat != NULL) {
-        bench_summary over_flat = bench_summarize(longer, l->rounds);
-        bench_value(row, "longer_than_flat_share", over_flat);
-        printf(" %+9.1f %%", 100 * over_flat.median);
-    }
+    if (has_flat)
+        report_longer(row, "longer_than_flat_share", step, &all[FLAT], l->rounds);
+    if (step->kind->clips)
+        report_longer(row, "longer_than_unclipped_share", step, &all[PLAIN], l->rounds);
     putchar('\n');
     fflush(stdout);
 }
 
-enum { STEP, FLAT, RMW, N_CONTESTANTS };
-
 static void measure(bench *b, const layout *l, const kind *k, tread_context *const *contexts, int n_contexts,
                     const block *many, const block *flat, arrays *a, int64_t n) {
     static contestant all[16][N_CONTESTANTS];
-    bool has_flat = flat->count > 0 && k->spec != NULL;
+    const bool there[N_CONTESTANTS] = {true, flat->count > 0 && k->spec != NULL, k->clips, true};
     for (int t = 0; t < n_contexts; t++)
         for (int i = 0; i < N_CONTESTANTS; i++) {
-            all[t][i].kind = i == RMW ? NULL : k;
+            all[t][i].kind = i == RMW ? NULL : i == PLAIN ? k - 1 : k;
             all[t][i].context = contexts[t];
             all[t][i].optimizer = NULL;
-            if (i != FLAT || has_flat)
+            if (there[i])
                 prepare(&all[t][i], i == FLAT ? flat : many, a);
         }
     for (int round = 0; round < l->rounds; round++)
         for (int t = 0; t < n_contexts; t++)
             for (int i = 0; i < N_CONTESTANTS; i++) {
-                contestant *c = &all[t][(i + round) % N_CONTESTANTS]; /* who begins changes */
-                if (c == &all[t][FLAT] && !has_flat)
-                    continue;
+                int who = (i + round) % N_CONTESTANTS; /* who begins changes */
+                contestant *c = &all[t][who];
                 double start = bench_clock();
-                for (int r = 0; r < c->repeats; r++)
+                for (int r = 0; there[who] && r < c->repeats; r++)
                     run(c, a);
-                c->seconds[round] = (bench_clock() - start) / c->repeats;
+                c->seconds[round] = (bench_clock() - start) / (there[who] ? c->repeats : 1);
             }
     for (int t = 0; t < n_contexts; t++) {
-        report(b, l, n, &all[t][STEP], has_flat ? &all[t][FLAT] : NULL, &all[t][RMW]);
-        tread_optimizer_destroy(all[t][STEP].optimizer);
-        tread_optimizer_destroy(all[t][FLAT].optimizer);
+        report(b, l, n, all[t], there[FLAT]);
+        for (int i = 0; i < N_CONTESTANTS; i++)
+            tread_optimizer_destroy(all[t][i].optimizer);
     }
 }
 
@@ -361,8 +369,8 @@ int main(int argc, char **argv) {
     tread_context *contexts[16];
     for (int t = 0; t < threads.n; t++)
         contexts[t] = bench_context((int)threads.values[t]);
-    printf("%-15s %-19s %7s %10s %9s %8s %9s %11s\n", "layout", "step", "threads", "us", "ns/value", "GB/s", "of rmw",
-           "than flat");
+    printf("%-15s %-19s %7s %10s %9s %8s %9s %12s\n", "layout", "step", "threads", "us", "ns/value", "GB/s", "of rmw",
+           "longer");
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (bench_listed(layouts, all[i].name))
             measure_layout(b, &all[i], steps, contexts, threads.n);

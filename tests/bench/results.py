@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""results.py FOLDER PAGE: puts the figures of FOLDER's JSON files, as ./run bench --json FOLDER writes them, into PAGE.
+"""results.py FOLDER PAGE...: puts the figures of FOLDER's JSON files, as ./run bench --json FOLDER writes them, into the pages.
 
-A table stands in the page between the lines <!-- NAME --> and <!-- end -->, NAME being one of the functions below; each is made
+A table stands in a page between the lines <!-- NAME --> and <!-- end -->, NAME being one of the functions below; each is made
 anew whose file is there, and the others, like all text between the tables, are left as they are.
 """
 import json
@@ -49,6 +49,9 @@ def optimizer(document):
             notes.append("95 %% of rmw%s" % mark(median(row["rmw_share"]) >= 0.95))
         if flat and step == "adam" and name != "784-512-256-10":
             notes.append("+5 %%%s" % mark(median(flat) <= 0.05))
+        if "longer_than_unclipped_share" in row:
+            clip = median(row["longer_than_unclipped_share"])
+            notes.append("%+.1f %% than adam%s" % (100 * clip, "; +15 %" + mark(clip <= 0.15) if name == "784-512-256-10" else ""))
         if step == "adam" and name == "784-512-256-10" and row["threads"] in (1, 2):
             limit = 0.3 if row["threads"] == 1 else 0.16
             notes.append("%.2f ns%s" % (limit, mark(median(row["parameter_ns"]) <= limit)))
@@ -102,9 +105,21 @@ def compare(document):
             rates = [row["batch"] / median(row["step_us"][name]) * 1e3 for name in ("Tread",) + peers]
             target = row["target"]
             out.append((row["name"], str(row["threads"])) + tuple("%.1f" % rate for rate in rates) +
-                       ("%.2f" % row["ratio"], "-" if target is None else "%.2f%s" % (target, mark(row["ratio"] >= target))))
+                       ("%.2f" % row["ratio"], "%.2f" % row["products_ratio"], "-" if target is None else "%.2f%s" % (target, mark(row["ratio"] >= target))))
     return table(("1000 samples/s", "threads", "Tread") + tuple("PyTorch, " + name for name in peers) +
-                 ("Tread / best", "wanted"), out)
+                 ("Tread / best", "products / best", "wanted"), out)
+
+
+def speed(document):
+    """Short, for the README."""
+    rows = {}
+    for row in document["rows"]:
+        if "batch" in row and row["threads"] in (1, 2):
+            rates = [row["batch"] / median(row["step_us"][name]) * 1e3 for name in ("Tread", row["best_peer"])]
+            rows.setdefault(row["name"], {})[row["threads"]] = rates + [row["ratio"]]
+    return table(("1000 samples/s, 1 / 2 threads", "Tread", "PyTorch", "times faster"), [
+        (name,) + tuple("%.*f / %.*f" % (digits, row[1][i], digits, row[2][i]) for i, digits in enumerate((1, 1, 2)))
+        for name, row in rows.items() if len(row) == 2])
 
 
 def compare_steps(document):
@@ -146,7 +161,7 @@ def checkpoint(document):
 
 
 TABLES = {  # name of the table: file, function
-    "machine": ("compare", machine), "train": ("train", train), "bf16": ("train", bf16), "compare": ("compare", compare),
+    "machine": ("compare", machine), "train": ("train", train), "bf16": ("train", bf16), "compare": ("compare", compare), "speed": ("compare", speed),
     "compare_steps": ("compare", compare_steps), "accuracy": ("compare", accuracy), "command": ("command", command),
     "optimizer": ("optimizer", optimizer),
     "checkpoint": ("checkpoint", checkpoint),
@@ -154,12 +169,13 @@ TABLES = {  # name of the table: file, function
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1].startswith("-"):
+    if len(sys.argv) < 3 or sys.argv[1].startswith("-"):
         print(__doc__, end="")
         sys.exit(0 if "--help" in sys.argv else 2)
-    folder, page = sys.argv[1:]
-    with open(page) as file:
-        text = file.read()
+    folder, pages = sys.argv[1], {}
+    for path in sys.argv[2:]:
+        with open(path) as file:
+            pages[path] = file.read()
     for name, (source, make) in TABLES.items():
         path = os.path.join(folder, source + ".json")
         if not os.path.exists(path):
@@ -169,11 +185,15 @@ def main():
         if lines is None:
             continue
         pattern = re.compile("(<!-- %s -->\n).*?(<!-- end -->)" % name, re.DOTALL)
-        text, n = pattern.subn(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text)
-        if n != 1:
-            sys.exit("results.py: %s has %d places for the table %s" % (page, n, name))
-    with open(page, "w") as file:
-        file.write(text)
+        places = 0
+        for page, text in pages.items():
+            pages[page], n = pattern.subn(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text)
+            places += n
+        if places != 1:
+            sys.exit("results.py: there are %d places for the table %s" % (places, name))
+    for page, text in pages.items():
+        with open(page, "w") as file:
+            file.write(text)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ START_TEST(rows_differ_by_every_part_of_the_key) {
         {.name = "x", .phase = TREAD_TRACE_FORWARD, .subject = &b},
         {.name = "x", .phase = TREAD_TRACE_FORWARD, .extents = {0, 1, 0}},
         {.name = "x", .phase = TREAD_TRACE_FORWARD, .place = 1},
+        {.name = "x", .phase = TREAD_TRACE_FORWARD, .bf16 = true},
     };
     const size_t n_keys = sizeof keys / sizeof *keys;
     for (size_t i = 0; i < 2 * n_keys; i++)
@@ -217,6 +218,11 @@ START_TEST(products_are_recorded_with_shape_and_cost) {
     ck_assert_double_eq(row(0)->cost.bytes, 4 * (2 * (15 + 35 + 21) + 7));
     ck_assert_double_eq(tread_gemm_cost(gemm, true).bytes, 4 * (2 * (15 + 35 + 42) + 7));
     tread_gemm_destroy(gemm);
+    const tread_gemm_shape halves = {.dtype = TREAD_FLOAT32, .m = 3, .n = 7, .k = 5, .batch = 1, .bf16 = true};
+    if (tread_gemm_create(context, &halves, &gemm) == TREAD_OK) { /* where the CPU has it */
+        ck_assert_double_eq(tread_gemm_cost(gemm, false).bytes, 2 * (15 + 35) + 4 * 21);
+        tread_gemm_destroy(gemm);
+    }
     end();
 }
 END_TEST

@@ -178,6 +178,9 @@ START_TEST(steps_know_what_went_on) {
         after += (step->events & TREAD_STEP_AFTER_EVALUATION) != 0;
     }
     ck_assert(small > 0 && first > 0 && after > 0);
+    ck_assert_int_eq(profile->times.n + profile->recorded_times.n, 60 - small);
+    ck_assert_int_gt(profile->smaller_times.n, 0);
+    ck_assert_int_le(profile->smaller_times.n, small);
     ck_assert_double_gt(profile->evaluation_seconds, 0);
     end();
 }
@@ -276,7 +279,7 @@ START_TEST(what_cannot_be_is_refused) {
     end();
     tread_train_profile_destroy(NULL);
     ck_assert_str_eq(tread_profile_ceiling_name(TREAD_CEILING_MEMORY), "memory");
-    ck_assert_ptr_null(tread_profile_ceiling_name((tread_profile_ceiling)4));
+    ck_assert_ptr_null(tread_profile_ceiling_name((tread_profile_ceiling)5));
 }
 END_TEST
 

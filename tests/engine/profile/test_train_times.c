@@ -95,6 +95,24 @@ START_TEST(overhead_is_seen_through_a_drift) {
 }
 END_TEST
 
+START_TEST(smaller_batches_stand_apart) {
+    tread_train_profile_private own = {.steps = steps, .scratch = scratch};
+    memset(steps, 0, sizeof steps);
+    for (int i = 0; i < 40; i++) {
+        const bool smaller = i % 10 == 9;
+        steps[own.shown.n_all_steps++] =
+            (tread_profile_step){.seconds = smaller ? 0.3 : 1, .events = smaller ? TREAD_STEP_SMALLER_BATCH : 0};
+    }
+    steps[39].seconds = 2;
+    tread_train_profile_fill_times(&own);
+    ck_assert_int_eq(own.shown.times.n, 36);
+    ck_assert_double_eq(own.shown.times.least, 1);
+    ck_assert_int_eq(own.shown.smaller_times.n, 4);
+    ck_assert_double_eq(own.shown.smaller_times.median, 0.3);
+    ck_assert_int_eq(own.shown.n_outliers, 0);
+}
+END_TEST
+
 START_TEST(what_is_hardly_slower_is_no_outlier) {
     tread_train_profile_private own = {.steps = steps, .scratch = scratch};
     memset(steps, 0, sizeof steps);
@@ -109,4 +127,4 @@ START_TEST(what_is_hardly_slower_is_no_outlier) {
 END_TEST
 
 TEST_MAIN("train_times", quantiles_of_known_numbers, histograms_count_every_step, stretches_take_turns,
-          overhead_is_seen_through_a_drift, what_is_hardly_slower_is_no_outlier)
+          overhead_is_seen_through_a_drift, smaller_batches_stand_apart, what_is_hardly_slower_is_no_outlier)
