@@ -124,8 +124,14 @@ static void learn(double *seconds, double now) {
     *seconds = *seconds == 0 || now < *seconds ? now : *seconds + (now - *seconds) / 8;
 }
 
-/* Says whether this call is to be done alone. */
-static bool try_alone(tread_fork_judge *judge) {
+/* Work that takes longer by all threads is always theirs: what can go wrong with a fork is small beside it, and trials
+ * would cost more. */
+#define LARGE_SECONDS 0.004
+
+/* Says whether this call of n chunks is to be done alone. */
+static bool try_alone(tread_fork_judge *judge, int64_t n) {
+    if (judge->forked * (double)n > LARGE_SECONDS)
+        return false;
     if (judge->interval == 0)
         judge->interval = judge->left = FIRST_INTERVAL;
     return judge->left <= 0 ? !judge->is_alone : judge->is_alone;
@@ -175,7 +181,7 @@ void tread_parallel_chunks(const tread_context *context, int64_t n, tread_fork_j
         return;
 #if TREAD_HAVE_OPENMP
     if (judge != NULL && n > 1 && tread_context_threads(context) > 1) {
-        const bool alone = try_alone(judge);
+        const bool alone = try_alone(judge, n);
         const double begun = clock_seconds();
         if (alone)
             body(argument, 0, n);

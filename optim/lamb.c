@@ -31,7 +31,7 @@ TREAD_KERNEL_BODY float direction(const factors *f, float x, float m, float squa
 TREAD_KERNEL_BODY double squared(float value) { return (double)value * value; }
 
 /* So many elements go through all sums before the next are looked at: memory is waited for once, and not for each. */
-#define PART 512
+#define PART 128
 
 /* m = b1 m + (1 - b1) g';  v = b2 v + (1 - b2) g'^2;  with amsgrad vmax = max(vmax, v) for v;  sums of x^2 and u^2 */
 TREAD_KERNEL_BODY void moments_and_norms(const factors *pf, const tread_update *part, double *sums, bool amsgrad) {
