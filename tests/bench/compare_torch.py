@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-TARGETS = {  # Tread's rate over that of the best peer, at 1 and 2 threads
+TARGETS = {  # Tread's rate over that of the best way of PyTorch, at 1 and 2 threads
     "A32": (1.45, 2.0), "A128": (1.3, 1.75), "B64": (1.2, 1.4), "B256": (1.2, 1.45), "B1024": (1.1, 1.3),
     "C256": (1.05, 1.1),
 }
@@ -81,7 +81,7 @@ class Tread:
     """Tread's own programs, started for each figure: they begin in a fraction of a second."""
 
     def __init__(self, options, threads):
-        self.options, self.threads, self.document = options, threads, None
+        self.options, self.threads, self.document, self.products = options, threads, None, []
 
     def seconds(self, what, seconds):
         with tempfile.NamedTemporaryFile() as file:
@@ -98,6 +98,7 @@ class Tread:
             self.document = json.load(open(file.name))
         rows = [row for row in self.document["rows"]
                 if row["threads"] == self.threads and (training or row["step"] == "adam")]
+        self.products.append(rows[0]["gemm_us"]["median"] * 1e-6 if training else None)
         return rows[0]["step_us"]["median"] * 1e-6
 
     def end(self):
@@ -120,6 +121,7 @@ def compare(options, threads, rows):
     names = list(contestants)
     for what in options.shapes + options.layouts:
         times = {name: [] for name in names}
+        contestants["Tread"].products = []
         for r in range(options.rounds if what in BATCH else min(options.rounds, 3)):
             for name in names[r % len(names):] + names[:r % len(names)]:
                 time.sleep(0.02)  # until the threads of who was before have ended their spinning
@@ -132,13 +134,15 @@ def compare(options, threads, rows):
                "step_us": {name: summary([1e6 * t for t in times[name]]) for name in names}}
         if what in BATCH:
             row["batch"] = BATCH[what]
+            row["products_ratio"] = medians[best] / statistics.median(contestants["Tread"].products)
             shown = [BATCH[what] / medians[name] / 1e3 for name in names]
         else:
             row["parameters"] = LAYOUTS[what]
             shown = [1e9 * medians[name] / LAYOUTS[what] for name in names]
         rows.append(row)
         print("%-15s %7d " % (what, threads) + " ".join("%15.*f" % (3 if what in LAYOUTS else 1, x) for x in shown) +
-              "%8.2f %8s" % (ratio, "-" if target is None else "%.2f" % target), flush=True)
+              "%8.2f %8s %8s" % (ratio, "%.2f" % row["products_ratio"] if what in BATCH else "-",
+                                 "-" if target is None else "%.2f" % target), flush=True)
     for contestant in contestants.values():
         contestant.end()
     return contestants["Tread"].document
@@ -235,7 +239,7 @@ def main():
                 probe(options, threads)
                 continue
             print("%-15s %7s " % ("", "threads") + " ".join("%15s" % name for name in
-                  ("Tread", "C++", "Python", "untuned")) + "%8s %8s" % ("ratio", "target"))
+                  ("Tread", "C++", "Python", "untuned")) + "%8s %8s %8s" % ("ratio", "products", "wanted"))
             document = compare(options, threads, rows) or document
         if options.seeds > 0:
             compare_accuracy(options, rows)
