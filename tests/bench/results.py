@@ -117,9 +117,10 @@ def compare(document):
             rates = [row["batch"] / median(row["step_us"][name]) * 1e3 for name in ("Tread",) + peers]
             target = row["target"]
             out.append((row["name"], str(row["threads"])) + tuple("%.1f" % rate for rate in rates) +
-                       ("%.2f" % row["ratio"], "%.2f" % row["products_ratio"], "-" if target is None else "%.2f%s" % (target, mark(row["ratio"] >= target))))
+                       ("%.0f / %.0f us" % tuple(median(row["products_us"][name]) for name in ("Tread", "C++")),
+                        "%.2f" % row["ratio"], "%.2f" % row["products_ratio"], "-" if target is None else "%.2f%s" % (target, mark(row["ratio"] >= target))))
     return table(("1000 samples/s", "threads", "Tread") + tuple("PyTorch, " + name for name in peers) +
-                 ("Tread / best", "products / best", "wanted"), out)
+                 ("products alone, Tread / C++", "Tread / best", "products / best", "wanted"), out)
 
 
 def speed(document):
