@@ -47,10 +47,13 @@ static int run(int argc, char **argv) {
             cli_reader_may_leave();
             return cli_print_algorithm(&cli_train, argv[2]) ? CLI_DONE : CLI_USAGE;
         }
-        static char help[] = "--help"; /* "help train" is "train --help" */
-        name = argv[1] = argv[2];
-        argv[2] = help;
-        argc = 3;
+        static char help[] = "--help"; /* "help train" is "train --help", "help profile optimizer" ... */
+        const int words = argc > 3 && strcmp(argv[2], cli_profile.name) == 0 ? 2 : 1;
+        for (int i = 1; i <= words; i++)
+            argv[i] = argv[i + 1];
+        name = argv[1];
+        argv[words + 1] = help;
+        argc = words + 2;
     }
     if (name[0] == '-' || strcmp(name, "help") == 0)
         cli_reader_may_leave();

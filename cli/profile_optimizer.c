@@ -39,7 +39,7 @@ static const cli_option options_table[] = {
      .initial = "big:16Mi,equal:256x64Ki,tiny:10000x256,mlp:784-512-256-10",
      .doc = "which tensors there are, with commas between: big:N is\none of N elements, equal:COUNTxN and tiny:COUNTxN "
             "are\n"
-            "COUNT of them, mlp:A-B-...-Z the weights and biases of a\nnetwork, sizes:N+COUNTxN+... any",
+            "COUNT of them, mlp:A-B-...-Z the weights and biases of a\nnetwork, sizes:N+COUNTxN+... any\n",
      .kind = CLI_TEXT,
      .offset = offsetof(profile_options, layouts)},
     {.name = "threads",

@@ -40,15 +40,14 @@ static void print_chart(FILE *script, const tread_profile_optimizer_result *r, s
     fprintf(script, "set title '%s, '.", name); /* two strings joined */
     cli_gnuplot_quoted(script, r->layouts[layout].text, picture == CLI_PICTURE_TEXT ? (size_t)columns - 40 : 40);
     fprintf(script,
-            "\nset xlabel 'threads'\nset ylabel '%s'\nset key default\nset key %s\nset xrange [0.5:%d.5]\nset yrange "
+            "\nset xlabel 'threads'\nset key default\nset key %s\nset xrange [0.5:%d.5]\nset yrange "
             "[0:*]\n",
-            picture == CLI_PICTURE_TEXT ? "" : name, /* letters would have it upright */
             picture == CLI_PICTURE_TEXT ? "below"
             : what == SPEEDUP           ? "top left"
                                         : "outside right top",
             most);
     if (picture != CLI_PICTURE_TEXT) /* the names stand beside the right one */
-        fprintf(script, "set lmargin at screen %s\nset rmargin at screen %s\n", what == SPEEDUP ? "0.07" : "0.44",
+        fprintf(script, "set lmargin at screen %s\nset rmargin at screen %s\n", what == SPEEDUP ? "0.05" : "0.42",
                 what == SPEEDUP ? "0.36" : "0.73");
     fprintf(script, "set xtics (");
     for (size_t t = 0; t < r->n_threads; t++)

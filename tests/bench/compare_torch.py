@@ -135,6 +135,8 @@ def compare(options, threads, rows):
         if what in BATCH:
             row["batch"] = BATCH[what]
             row["products_ratio"] = medians[best] / statistics.median(contestants["Tread"].products)
+            row["products_us"] = {"Tread": summary([1e6 * t for t in contestants["Tread"].products]), "C++": summary(
+                [1e6 * contestants["C++"].seconds("products " + what, options.seconds / 3) for _ in range(3)])}
             shown = [BATCH[what] / medians[name] / 1e3 for name in names]
         else:
             row["parameters"] = LAYOUTS[what]

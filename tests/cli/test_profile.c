@@ -245,6 +245,10 @@ START_TEST(misuse_is_refused) {
     }
     command_must_succeed("profile --help");
     command_must_contain(command_output, "optimizer  How optimizer steps scale", "profile --help");
+    command_must_succeed("help profile");
+    command_must_contain(command_output, "usage: tread profile PROFILER", "help profile");
+    command_must_succeed("help profile optimizer");
+    command_must_contain(command_output, "usage: tread profile optimizer [options]", "help profile optimizer");
     command_must_succeed("profile optimizer --help");
     const char *const options[] = {"--optimizers", "--layouts", "--threads", "--rounds",
                                    "--seconds",    "--format",  "--output",  "--plot"};

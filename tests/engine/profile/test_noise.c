@@ -96,7 +96,7 @@ static void put_machine(int user, int stolen, int throttled, int kilohertz) {
     size_t at = (size_t)sprintf(text, "cpu  1 2 3 4 5 6 7 8 9 10\n");
     for (int cpu = 0; cpu < 300; cpu++)
         at += (size_t)sprintf(text + at, "cpu%d %d 0 0 0 0 0 0 %d 0 0\n", cpu, user, stolen);
-    sprintf(text + at, "intr 9 9 9\ncpu0 99999999 0 0 0 0 0 0 0 0 0\n");
+    sprintf(text + at, "intr 9 9 9\ncpu0 %d 0 0 0 0 0 0 0 0 0\n", 100 * user);
     machine_put("/proc/stat", text);
     machine_put("/proc/loadavg", "0.50 0.25 0.10 3/120 4711\n");
     machine_put("/proc/self/mountinfo", V2_MOUNT);

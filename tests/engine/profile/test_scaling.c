@@ -77,6 +77,22 @@ START_TEST(noise_is_within_the_standard_error) {
 }
 END_TEST
 
+/* The normal equations of these five times, solved in Python. */
+START_TEST(errors_are_those_of_least_squares) {
+    const double seconds[] = {12, 6.6, 3.9, 2.7, 2.4};
+    tread_scaling_law l;
+    ck_assert_ok(tread_profile_fit_scaling(counts, seconds, 5, &l));
+    must_be_near(l.sigma, 0.0840850823281027, 1e-12);
+    must_be_near(l.kappa, 0.003894469500309, 1e-12);
+    must_be_near(l.sigma_error, 0.0023299031309139, 1e-12);
+    must_be_near(l.kappa_error, 0.000187450541564282, 1e-12);
+    must_be_near(l.r_squared, 0.99995643521691, 1e-12);
+    must_be_near(l.amdahl_sigma, 0.128705140549798, 1e-12);
+    must_be_near(l.amdahl_error, 0.0108601120579322, 1e-12);
+    must_be_near(l.amdahl_r_squared, 0.973340776899344, 1e-12);
+}
+END_TEST
+
 START_TEST(parameters_stop_at_zero) {
     const double better[] = {1, 0.4, 0.15, 0.06}; /* better than ideal: a cache that grows with the threads */
     tread_scaling_law l;
@@ -178,7 +194,7 @@ START_TEST(what_was_not_measured_is_not_named) {
 }
 END_TEST
 
-TEST_MAIN("profile scaling", a_fork_that_costs_a_quarter_bounds, exact_times_give_the_parameters_back,
-          karp_and_flatt_give_amdahl_s_share_back, noise_is_within_the_standard_error, parameters_stop_at_zero,
-          the_peak_is_where_the_law_says, the_rule_names_what_bounds_a_row, what_no_law_can_be_fitted_to_is_refused,
-          what_was_not_measured_is_not_named)
+TEST_MAIN("profile scaling", a_fork_that_costs_a_quarter_bounds, errors_are_those_of_least_squares,
+          exact_times_give_the_parameters_back, karp_and_flatt_give_amdahl_s_share_back,
+          noise_is_within_the_standard_error, parameters_stop_at_zero, the_peak_is_where_the_law_says,
+          the_rule_names_what_bounds_a_row, what_no_law_can_be_fitted_to_is_refused, what_was_not_measured_is_not_named)

@@ -115,9 +115,26 @@ START_TEST(the_known_ones_are_as_published) {
     static const struct {
         const char *spec;
         int bytes, arrays;
-    } known[] = {{"sgd", 12, 2},   {"sgd:momentum=0.9", 20, 3},  {"adam", 28, 4},    {"adam:amsgrad=true", 36, 5},
-                 {"adamw", 28, 4}, {"adagrad", 20, 3},           {"rmsprop", 20, 3}, {"lion", 20, 3},
-                 {"lamb", 40, 4},  {"lamb:amsgrad=true", 48, 5}, {"muon", 0, 3},     {"muon:rule=adamw", 28, 4}};
+    } known[] = {{"sgd", 12, 2},
+                 {"sgd:momentum=0.9", 20, 3},
+                 {"adam", 28, 4},
+                 {"adam:amsgrad=true", 36, 5},
+                 {"adamw", 28, 4},
+                 {"adagrad", 20, 3},
+                 {"rmsprop", 20, 3},
+                 {"lion", 20, 3},
+                 {"schedule_free_sgd", 20, 3},
+                 {"nadam", 28, 4},
+                 {"radam", 28, 4},
+                 {"adamax", 28, 4},
+                 {"adadelta", 28, 4},
+                 {"schedule_free_adamw", 28, 4},
+                 {"adamw:amsgrad=true", 36, 5},
+
+                 {"lamb", 40, 4},
+                 {"lamb:amsgrad=true", 48, 5},
+                 {"muon", 0, 3},
+                 {"muon:rule=adamw", 28, 4}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         const tread_optimizer_type *type;
         void *options;
