@@ -13,6 +13,11 @@ mode=${2:-}
 only=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+case $mode in
+'' | --write) [ -z "$only" ] ;;
+--only) [ -n "$only" ] ;;
+*) false ;;
+esac || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 command -v valgrind >/dev/null || { echo 'instructions.sh: valgrind is not installed' >&2; exit 1; }
 
 # ASLR is off, the environment all but empty and the folder another's, since addresses and the stack's place change a few counts.

@@ -1,5 +1,5 @@
-// PyTorch's training steps on MNIST and Adam's steps alone through its C++ library, without Python's time;
-// compare_torch.py compiles and calls it.
+// PyTorch's training steps on MNIST, their products and Adam's steps alone through its C++ library, without Python's
+// time; compare_torch.py compiles and calls it.
 //
 //     peer_torch THREADS FOLDER
 //
@@ -135,6 +135,35 @@ class Steps : public Work {
     int64_t total = 0;
 };
 
+// A step's products alone, into arrays that stand.
+class Products : public Work {
+  public:
+    explicit Products(const Shape &shape) {
+        for (size_t i = 0; i + 1 < shape.sizes.size(); i++) {
+            int64_t in = shape.sizes[i], out = shape.sizes[i + 1];
+            torch::Tensor x = torch::rand({shape.batch, in}), w = torch::rand({out, in}),
+                          dy = torch::rand({shape.batch, out});
+            add(x, w.t());
+            add(dy.t(), x);
+            if (i > 0)
+                add(dy, w);
+        }
+    }
+    void step() override {
+        torch::NoGradGuard guard;
+        for (size_t i = 0; i < results.size(); i++)
+            at::mm_out(results[i], left[i], right[i]);
+    }
+
+  private:
+    void add(const torch::Tensor &a, const torch::Tensor &b) {
+        left.push_back(a);
+        right.push_back(b);
+        results.push_back(torch::empty({a.size(0), b.size(1)}));
+    }
+    Tensors left, right, results;
+};
+
 class Training : public Work {
   public:
     Training(const torch::Tensor &images, const torch::Tensor &labels, const Shape &shape)
@@ -208,6 +237,8 @@ int main(int argc, char **argv) {
             work.reset(); // its memory goes first
             if (layouts.count(what) != 0)
                 work = std::make_unique<Steps>(layouts.at(what));
+            else if (what.rfind("products ", 0) == 0)
+                work = std::make_unique<Products>(shapes.at(what.substr(9)));
             else
                 work = std::make_unique<Training>(images, labels, shapes.at(what));
             work->run(0.2, &steps, &spent);

@@ -97,6 +97,18 @@ def bf16(document):
     return table(("shape", "threads", "1000 samples/s", "times float32 (quartiles)", "at least"), out)
 
 
+def bf16_accuracy(document):
+    rows = document["rows"]
+    differences = [row["difference"] for row in rows]
+    mean = sum(differences) / len(rows)
+    error = (sum((x - mean) ** 2 for x in differences) / (len(rows) - 1) / len(rows)) ** 0.5 if len(rows) > 1 else float("nan")
+    means = ["%.3f %%" % (sum(row[name] for row in rows) / len(rows)) for name in ("float32_accuracy", "bf16_accuracy")]
+    return table(("float32", "bf16", "difference (its standard error)", "at least", "differences of seeds %d to %d"
+                  % (rows[0]["seed"], rows[-1]["seed"])),
+                 [(means[0], means[1], "%+.3f (%.3f)" % (mean, error), "-0.1" + mark(mean >= -0.1),
+                   ", ".join("%+.2f" % x for x in differences))])
+
+
 def compare(document):
     peers = ("C++", "Python", "Python, untuned")
     out = []
@@ -105,9 +117,10 @@ def compare(document):
             rates = [row["batch"] / median(row["step_us"][name]) * 1e3 for name in ("Tread",) + peers]
             target = row["target"]
             out.append((row["name"], str(row["threads"])) + tuple("%.1f" % rate for rate in rates) +
-                       ("%.2f" % row["ratio"], "%.2f" % row["products_ratio"], "-" if target is None else "%.2f%s" % (target, mark(row["ratio"] >= target))))
+                       ("%.0f / %.0f us" % tuple(median(row["products_us"][name]) for name in ("Tread", "C++")),
+                        "%.2f" % row["ratio"], "%.2f" % row["products_ratio"], "-" if target is None else "%.2f%s" % (target, mark(row["ratio"] >= target))))
     return table(("1000 samples/s", "threads", "Tread") + tuple("PyTorch, " + name for name in peers) +
-                 ("Tread / best", "products / best", "wanted"), out)
+                 ("products alone, Tread / C++", "Tread / best", "products / best", "wanted"), out)
 
 
 def speed(document):
@@ -161,7 +174,8 @@ def checkpoint(document):
 
 
 TABLES = {  # name of the table: file, function
-    "machine": ("compare", machine), "train": ("train", train), "bf16": ("train", bf16), "compare": ("compare", compare), "speed": ("compare", speed),
+    "machine": ("compare", machine), "train": ("train", train), "bf16": ("train", bf16),
+    "bf16_accuracy": ("bf16_accuracy", bf16_accuracy), "compare": ("compare", compare), "speed": ("compare", speed),
     "compare_steps": ("compare", compare_steps), "accuracy": ("compare", accuracy), "command": ("command", command),
     "optimizer": ("optimizer", optimizer),
     "checkpoint": ("checkpoint", checkpoint),

@@ -50,7 +50,7 @@ done
 names '\./run [a-z]+' | while read -r page run word; do
     grep -qE "^$word( \||\))" run || found "$page: $run has no $word"
 done
-names '\./run bench( --json [A-Za-z/]+)?( [a-z_]+)+' | while read -r page run bench names; do
+names '\./run bench( --json [A-Za-z/]+)?( [a-z][a-z0-9_]*)+' | while read -r page run bench names; do
     for name in ${names#--json * }; do
         case $name in
         compare | instructions | figures) grep -qw "$name" run ;;
@@ -58,7 +58,7 @@ names '\./run bench( --json [A-Za-z/]+)?( [a-z_]+)+' | while read -r page run be
         esac || found "$page: $run $bench has no $name"
     done
 done
-names '(bench_[a-z_]+|compare_torch\.py)( --[a-z0-9-]+( [A-Za-z0-9,./]+)?)+' | while read -r page program options; do
+names '(bench_[a-z0-9_]+|compare_torch\.py)( --[a-z0-9-]+( [A-Za-z0-9,./]+)?)+' | while read -r page program options; do
     for option in $options; do
         case $option in
         --json | --help) ;;

@@ -344,6 +344,15 @@ START_TEST(a_direction_that_fails_is_no_step) {
     ck_assert_float_eq(*(float *)matrix[0]->tensor.data, 0);
     for (size_t i = 0; i < optimizer->n_items; i++)
         ck_assert_uint_eq(tread_item_progress(optimizer, i)->step, 0);
+    tread_step_options o = tread_step_defaults(); /* what a failing step found itself is not left for the next one */
+    o.max_norm = 1;
+    const float clip = optimizer->groups[1].clip;
+    ck_assert_fails(tread_optimizer_step_with(optimizer, NULL, &o, NULL), TREAD_ERROR_BACKEND, "row: no direction");
+    ck_assert_float_eq(optimizer->groups[0].clip, 1);
+    ck_assert_float_eq(optimizer->groups[1].clip, 1);
+    optimizer->groups[1].clip = clip;
+    param_set_grad(matrix[0], (const float[]){3, 0}); /* it was scaled, so that what it had pending counts */
+    params_set_grads(&p, 0, 0);
     row_fails = false;
     ck_assert_ok(tread_optimizer_step(optimizer, NULL));
     ck_assert_uint_eq(tread_item_progress(optimizer, 2)->step, 1);
