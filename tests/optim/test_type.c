@@ -346,6 +346,7 @@ START_TEST(a_direction_that_fails_is_no_step) {
         ck_assert_uint_eq(tread_item_progress(optimizer, i)->step, 0);
     tread_step_options o = tread_step_defaults(); /* what a failing step found itself is not left for the next one */
     o.max_norm = 1;
+    row_steps = 0;
     const float clip = optimizer->groups[1].clip;
     ck_assert_fails(tread_optimizer_step_with(optimizer, NULL, &o, NULL), TREAD_ERROR_BACKEND, "row: no direction");
     ck_assert_float_eq(optimizer->groups[0].clip, 1);
