@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/context.h"
 #include "core/dnn_onednn_plan.h"
 #include "core/isa.h"
 #include "core/kernels_copy.h"
@@ -233,7 +234,10 @@ static tread_status plan_calls(const tread_gemm *gemm, bool sum, tread_onednn_li
     tread_status status = choose_form(gemm, &whole, &list->form, &packed);
     list->threads = 1;
     if (status == TREAD_OK && list->form == TREAD_ONEDNN_PIECES) {
-        if (whole.batch * whole.m * whole.n * whole.k >= SERIAL_PRODUCTS)
+        const int64_t least = tread_context_resolve(gemm->context)->count.crowded
+                                  ? SERIAL_PRODUCTS * TREAD_CROWDED_GRAINS
+                                  : SERIAL_PRODUCTS;
+        if (whole.batch * whole.m * whole.n * whole.k >= least)
             list->threads = tread_context_threads(gemm->context);
         tread_onednn_swap_threads(list->threads);
         status = plan_pieces(gemm, &whole, packed, list);

@@ -29,9 +29,9 @@ int tread_parallel_processors(void) {
 /* Every so many regions of a thread it is seen to that its team is on as many CPUs. */
 #define SPREAD_EVERY 16
 
-static bool spreads_now(int threads) {
+static bool spreads_now(bool crowded) {
     static _Thread_local unsigned regions;
-    return regions++ % SPREAD_EVERY == 0 && threads <= omp_get_num_procs();
+    return !crowded && regions++ % SPREAD_EVERY == 0;
 }
 #endif
 
@@ -40,11 +40,12 @@ void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, 
     if (n <= 0)
         return;
 #if TREAD_HAVE_OPENMP
-    int threads = tread_context_threads(context);
-    if (threads > 1 && n >= 2 * grain) {
+    const int threads = tread_context_threads(context);
+    const bool crowded = tread_context_resolve(context)->count.crowded;
+    if (threads > 1 && (crowded ? n / TREAD_CROWDED_GRAINS : n) >= 2 * grain) {
         tread_recorder *recorder = tread_recorder_of_region(context);
         const uint64_t fork = recorder != NULL ? tread_recorder_clock() : 0;
-        const bool spreads = spreads_now(threads);
+        const bool spreads = spreads_now(crowded);
         tread_spread spread;
         if (spreads)
             spread = (tread_spread){0};

@@ -25,6 +25,16 @@ tread_thread_count tread_thread_count_of_machine(int allowed, int online, int co
     return count;
 }
 
+static bool may_be_crowded = true;
+
+void tread_thread_count_may_be_crowded(bool may) { may_be_crowded = may; }
+
+static bool is_crowded(int threads) {
+    tread_cpu_set allowed;
+    tread_cpus_allowed(&allowed);
+    return may_be_crowded && threads > tread_cpus_count(&allowed);
+}
+
 static tread_thread_count count_machine(void) {
     tread_cpu_set allowed, online;
     tread_cpus_allowed(&allowed);
@@ -48,6 +58,7 @@ tread_status tread_thread_count_decide(int option, tread_thread_count *ret_count
         reason = "this build has no OpenMP";
     }
     snprintf(count.reason, sizeof count.reason, "%s", reason);
+    count.crowded = count.threads > 1 && is_crowded(count.threads);
     *ret_count = count.threads > 0 ? count : count_machine();
     return TREAD_OK;
 }

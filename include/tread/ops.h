@@ -59,10 +59,10 @@ TREAD_API tread_tensor *tread_matmul(tread_tape *tape, tread_tensor *a, tread_te
  *
  * Where the tape's precision is bf16, x and w are float32, and the layer is wide, that is, in and out are both at least
  * TREAD_BF16_WIDTH, its products (y, and in backward the gradients of x and w) read x, w and the gradient before the
- * activation rounded to bfloat16. Sums, bias, activation, y and gradients are float32. Narrower layers, such as that of
- * the classes, gain no speed and stay float32. A weight that requires a gradient keeps its copy in bfloat16 between
- * steps, which optimizers write; it is made anew in each forward once tread_tensor_data has given the weight's address
- * away, since nobody sees what is written there. */
+ * activation rounded to bfloat16. Sums, bias, activation, y and gradients are float32. Narrower layers stay float32:
+ * they are mostly that of the classes, whose outputs the loss reads, and take about a hundredth of a step. A weight
+ * that requires a gradient keeps its copy in bfloat16 between steps, which optimizers write; it is made anew in each
+ * forward once tread_tensor_data has given the weight's address away, since nobody sees what is written there. */
 #define TREAD_BF16_WIDTH 32
 TREAD_API tread_tensor *tread_linear(tread_tape *tape, tread_tensor *x, tread_tensor *w, tread_tensor *b,
                                      tread_activation activation);

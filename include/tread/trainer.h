@@ -284,9 +284,9 @@ TREAD_API tread_status tread_trainer_run(tread_trainer *trainer);
  * tread_run_state. */
 TREAD_API tread_state *tread_trainer_state(tread_trainer *trainer);
 /* Takes a copy of it, all or nothing; "program" is left to the caller. The trainer's options may differ, but for
- * accumulate, clip_norm, clip_value, ema_decay, schedule_every, monitor and restore_best; so may the test set.
- * TREAD_ERROR_FORMAT: the sentence lists every difference;
- * TREAD_ERROR_STATE (while it runs); TREAD_ERROR_MEMORY. */
+ * accumulate, clip_norm, clip_value, ema_decay, schedule_every, monitor, restore_best and precision; so may the test
+ * set. TREAD_ERROR_FORMAT: the sentence lists every difference; TREAD_ERROR_STATE (while it runs);
+ * TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_trainer_load_state(tread_trainer *trainer, const tread_state *state);
 
 /* With options.checkpoints: the newest good one of the series is loaded; *ret_step is its step, or -1 where the series

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/context.h"
 #include "core/dnn.h"
 #include "core/memory.h"
 #include "tests/test.h"
@@ -72,6 +73,24 @@ START_TEST(every_index_is_visited_once) {
             }
         tread_context_destroy(context);
     }
+}
+END_TEST
+
+/* A fork costs more where threads must take turns, so that work is worth one later. */
+START_TEST(a_crowd_forks_for_more_work) {
+    enum { GRAIN = 10, CROWD = TREAD_MAX_THREADS }; /* there are not as many CPUs */
+    tread_thread_count_may_be_crowded(true);
+    tread_context *crowd = context_of(CROWD), *one = context_of(1);
+    tread_thread_count_may_be_crowded(false);
+    ck_assert(!one->count.crowded);
+    if (tread_context_threads(crowd) > 1) {
+        ck_assert(crowd->count.crowded);
+        ck_assert_int_eq(check_cut(crowd, 2 * GRAIN * TREAD_CROWDED_GRAINS - 1, GRAIN, 1), 1);
+        crowd->count.threads = 3; /* the test is to start no thousand threads */
+        ck_assert_int_eq(check_cut(crowd, 2 * GRAIN * TREAD_CROWDED_GRAINS, GRAIN, 1), 3);
+    }
+    tread_context_destroy(crowd);
+    tread_context_destroy(one);
 }
 END_TEST
 
@@ -248,10 +267,10 @@ START_TEST(a_call_inside_a_region_of_the_caller_works) {
 }
 END_TEST
 
-TEST_MAIN("parallel", every_index_is_visited_once, no_indices_call_nothing,
+TEST_MAIN("parallel", every_index_is_visited_once, a_crowd_forks_for_more_work, no_indices_call_nothing,
           a_sum_by_chunks_has_the_same_bits_at_every_count, chunks_cover_and_are_bounded, a_region_takes_no_memory,
           the_host_s_settings_stay, the_host_may_allow_fewer_threads, a_call_inside_a_region_of_the_caller_works)
 #else
-TEST_MAIN("parallel", every_index_is_visited_once, no_indices_call_nothing,
+TEST_MAIN("parallel", every_index_is_visited_once, a_crowd_forks_for_more_work, no_indices_call_nothing,
           a_sum_by_chunks_has_the_same_bits_at_every_count, chunks_cover_and_are_bounded, a_region_takes_no_memory)
 #endif
