@@ -18,7 +18,7 @@ static const char *const default_layouts[] = {"big:16Mi", "equal:256x64Ki", "tin
 
 tread_profile_optimizer_options tread_profile_optimizer_defaults(void) {
     return (tread_profile_optimizer_options){
-        .size = sizeof(tread_profile_optimizer_options), .rounds = 11, .seconds = 60};
+        .size = sizeof(tread_profile_optimizer_options), .rounds = 11, .seconds = 90};
 }
 
 /* What a caller sees comes first. */
