@@ -48,7 +48,7 @@ static int widest_name(const tread_profile_optimizer_result *r) {
 }
 
 static void print_parameter(FILE *file, const char *name, double value, double error) {
-    fprintf(file, " %s %.4f", name, value);
+    fprintf(file, "%s %.4f", name, value);
     if (isfinite(error))
         fprintf(file, " +- %.4f", error);
 }
@@ -63,7 +63,7 @@ static void print_scalings(FILE *file, const tread_profile_optimizer_result *r, 
             fprintf(file, "%-*s law of scaling\n", name_width, "");
         first = false;
         fprintf(file, "%-*s", name_width, r->optimizers[r->scalings[i].optimizer].spec);
-        print_parameter(file, "sigma", l->sigma, l->sigma_error);
+        print_parameter(file, " sigma", l->sigma, l->sigma_error);
         print_parameter(file, ", kappa", l->kappa, l->kappa_error);
         fprintf(file, ", R2 %.3f; ", l->r_squared);
         if (isfinite(l->peak_threads))

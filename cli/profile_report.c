@@ -13,14 +13,14 @@ static json_t *text_or_null(const char *text) {
 
 static json_t *machine_json(const tread_system_info *i) {
     return json_pack(
-        "{s:o, s:i, s:i, s:i, s:o, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o}", "cpu",
+        "{s:o, s:i, s:i, s:i, s:o, s:I, s:I, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:b}", "cpu",
         text_or_null(i->cpu_model), "physical_cores", i->physical_cores, "logical_cpus", i->logical_cpus,
         "allowed_cpus", i->allowed_cpus, "cgroup_quota", i->cgroup_quota > 0 ? json_real(i->cgroup_quota) : json_null(),
         "cache_l1d", (json_int_t)i->cache_l1d, "cache_l2", (json_int_t)i->cache_l2, "cache_l3", (json_int_t)i->cache_l3,
         "isa", i->isa, "isa_best", i->isa_best, "backend", i->backend_name, "threads_reason", i->threads_reason,
         "onednn", text_or_null(i->onednn_version), "onednn_isa", text_or_null(i->onednn_isa), "openmp",
         i->openmp_version, "omp_wait_policy", text_or_null(i->omp_wait_policy), "gomp_spincount",
-        text_or_null(i->gomp_spincount), "warning", text_or_null(i->warning));
+        text_or_null(i->gomp_spincount), "warning", text_or_null(i->warning), "bf16", (int)i->bf16);
 }
 
 static json_t *words(int argc, char **argv) {

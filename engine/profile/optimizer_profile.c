@@ -18,7 +18,7 @@ static const char *const default_layouts[] = {"big:16Mi", "equal:256x64Ki", "tin
 
 tread_profile_optimizer_options tread_profile_optimizer_defaults(void) {
     return (tread_profile_optimizer_options){
-        .size = sizeof(tread_profile_optimizer_options), .rounds = 11, .seconds = 60};
+        .size = sizeof(tread_profile_optimizer_options), .rounds = 11, .seconds = 90};
 }
 
 /* What a caller sees comes first. */
@@ -92,7 +92,7 @@ static tread_status read_specs(const tread_profile_optimizer_options *o, tread_s
         TREAD_TRY(tread_optimizer_read_spec(text, &spec->type, &spec->options));
         if (spec->type->solve != NULL)
             return tread_fail(TREAD_ERROR_ARGUMENT,
-                              CALL ": a step of %s is mostly its closure, which is the model's: profile a training",
+                              "%s: a step is mostly its closure, which is the model's: profile a training",
                               spec->type->table.name);
         spec->traffic = tread_step_traffic_of(spec->type, spec->options);
         r->optimizers[i].bytes_per_parameter = spec->traffic.bytes;
@@ -135,7 +135,7 @@ static tread_status read_threads(const tread_context *context, const tread_profi
         for (; at > 0 && threads[at - 1] > t; at--)
             threads[at] = threads[at - 1];
         if (at > 0 && threads[at - 1] == t)
-            return tread_fail(TREAD_ERROR_ARGUMENT, CALL ": %d threads are asked for twice", t);
+            return tread_fail(TREAD_ERROR_ARGUMENT, "threads: %d is asked for twice", t);
         threads[at] = t;
     }
     r->shown.n_threads = n;
@@ -153,7 +153,7 @@ static tread_status create_contexts(const tread_context *context, tread_sweep *s
         if (made == NULL)
             return TREAD_ERROR_MEMORY;
         if (tread_context_threads(made) != o.threads)
-            return tread_fail(TREAD_ERROR_ARGUMENT, CALL ": %d threads are asked for, and %s", o.threads,
+            return tread_fail(TREAD_ERROR_ARGUMENT, "threads: %d is asked for, and %s", o.threads,
                               tread_context_threads_reason(made));
     }
     return TREAD_OK;
@@ -166,8 +166,7 @@ static tread_status check_memory(const tread_sweep *sweep) {
         const double bytes = tread_sweep_bytes(sweep, &sweep->layouts[i]);
         if (bytes > available)
             return tread_fail(TREAD_ERROR_MEMORY,
-                              CALL ": layout %s with the state of %zu optimizer%s takes %.2f GiB, and %.2f GiB are "
-                                   "available",
+                              "layout %s with the state of %zu optimizer%s takes %.2f GiB, and %.2f GiB are available",
                               sweep->layouts[i].text, sweep->n_specs, sweep->n_specs == 1 ? "" : "s", bytes / gibi,
                               available / gibi);
     }

@@ -102,7 +102,7 @@ typedef struct tread_profile_optimizer_options {
     const int *threads; /* [NULL: 1, 2, 4, ... below the context's thread count, and that] */
     size_t n_threads;
     int rounds;          /* [11] samples of each row, 1..1000 */
-    double seconds;      /* [60] ends after a whole round when so many have passed, but not before one; 0: no limit */
+    double seconds;      /* [90] ends after a whole round when so many have passed, but not before one; 0: no limit */
     size_t memory_bytes; /* a working set that no cache holds [0: eight times the last cache, at least 256 MiB] */
     tread_profile_progress_fn *progress; /* [NULL] */
     void *progress_data;

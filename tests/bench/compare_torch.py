@@ -4,10 +4,10 @@
 Each peer is a process that waits for its turn. In a round every contestant runs once for each shape, and who begins
 changes from round to round, so that a disturbed moment hits all alike; figures are medians over the rounds.
 
-PyTorch runs three times: through C++ and through Python, both at their best (OpenBLAS with the kernels of the CPU's
-instruction set, which Debian's OpenBLAS does not find by itself on newer CPUs; an allocator that keeps memory; the
-optimizers' multi-tensor form), and through Python as Debian installs it with OpenBLAS. --probe shows what each of those
-settings gives. Debian: python3-torch python3-numpy libtorch-dev g++ libopenblas0-openmp libtcmalloc-minimal4.
+PyTorch runs three times: through C++ and through Python, both at their best (OpenBLAS with OpenMP, an allocator that keeps
+memory, the optimizers' multi-tensor form), and through Python as Debian installs it with OpenBLAS. --probe shows what each
+of those settings gives. Variables by which a user has changed OpenBLAS, OpenMP or malloc are taken from PyTorch's
+environment. Debian: python3-torch python3-numpy libtorch-dev g++ libopenblas0-openmp libtcmalloc-minimal4.
 """
 import argparse
 import gzip
@@ -36,18 +36,14 @@ def fail(sentence):
     sys.exit("compare_torch: " + sentence)
 
 
-def has_avx512():
-    with open("/proc/cpuinfo") as file:
-        return " avx512f " in file.read()
-
-
-def torch_environment(threads, blas="openmp", core="best", malloc="tcmalloc"):
+def torch_environment(threads, blas="openmp", malloc="tcmalloc", core=None):
     """The environment of a peer; names as --probe prints them."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "OPENBLAS_", "MALLOC_"))}
+    ours = ("OMP_", "GOMP_", "OPENBLAS_", "MALLOC_", "GLIBC_TUNABLES", "LD_", "ONEDNN_", "DNNL_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = str(threads)
     environment["LD_LIBRARY_PATH"] = LIBRARIES + "openblas-" + blas
-    if core == "best" and has_avx512():
-        environment["OPENBLAS_CORETYPE"] = "SkylakeX"
+    if core is not None:
+        environment["OPENBLAS_CORETYPE"] = core
     library = LIBRARIES + {"tcmalloc": "libtcmalloc_minimal.so.4", "jemalloc": "libjemalloc.so.2"}.get(malloc, "none")
     if os.path.exists(library):
         environment["LD_PRELOAD"] = library
@@ -116,7 +112,7 @@ def compare(options, threads, rows):
         "Tread": Tread(options, threads),
         "C++": Torch(options, threads, "c++"),
         "Python": Torch(options, threads, "eager"),
-        "Python, untuned": Torch(options, threads, "eager", core="found", malloc="plain"),
+        "Python, untuned": Torch(options, threads, "eager", malloc="plain"),
     }
     names = list(contestants)
     for what in options.shapes + options.layouts:
@@ -177,10 +173,10 @@ def compare_accuracy(options, rows):
 
 
 def probe(options, threads):
-    """What each setting gives, so that `best` above can be checked on another machine."""
+    """What each setting gives, so that the choice above can be checked on another machine."""
     settings = [("c++", {}), ("eager", {}), ("traced", {}), ("onednn", {})]
     settings += [("c++", {"malloc": m}) for m in ("jemalloc", "glibc", "plain")]
-    settings += [("c++", {"core": "found"}), ("c++", {"blas": "pthread"}), ("eager", {"core": "found"})]
+    settings += [("c++", {"blas": "pthread"}), ("c++", {"core": "Haswell"}), ("c++", {"core": "SkylakeX"})]
     print("%-34s" % ("thousands of samples/s, %d threads" % threads), *("%8s" % s for s in options.shapes))
     for front, changes in settings:
         peer = Torch(options, threads, front, **changes)

@@ -100,7 +100,7 @@ START_TEST(every_optimizer_is_profiled) {
         o.n_optimizers = 1;
         if (strncmp(battery_specs[i], "lbfgs", 5) == 0) {
             ck_assert_fails(tread_profile_optimizer(NULL, &o, &r), TREAD_ERROR_ARGUMENT,
-                            "a step of lbfgs is mostly its closure");
+                            "lbfgs: a step is mostly its closure");
             continue;
         }
         if (strstr(battery_specs[i], "rule=muon") != NULL)
@@ -234,7 +234,7 @@ START_TEST(what_is_wrong_is_refused_before_anything_is_measured) {
     REFUSE(TREAD_ERROR_ARGUMENT, "0 layouts", o.n_layouts = 0);
     REFUSE(TREAD_ERROR_ARGUMENT, "\"x\" is not a number", o.layouts = odd, o.n_layouts = 1);
     REFUSE(TREAD_ERROR_ARGUMENT, "the text is NULL", o.layouts = none, o.n_layouts = 1);
-    REFUSE(TREAD_ERROR_ARGUMENT, "1 threads are asked for twice", o.threads = twice, o.n_threads = 3);
+    REFUSE(TREAD_ERROR_ARGUMENT, "threads: 1 is asked for twice", o.threads = twice, o.n_threads = 3);
     REFUSE(TREAD_ERROR_ARGUMENT, "threads[0] = 0 is outside 1..1024", o.threads = zero, o.n_threads = 1);
     REFUSE(TREAD_ERROR_ARGUMENT, "threads[0] = 1025", o.threads = many, o.n_threads = 1);
     REFUSE(TREAD_ERROR_ARGUMENT, "0 thread counts", o.n_threads = 0);
