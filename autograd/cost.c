@@ -22,11 +22,15 @@ static const tread_tensor *subject_of(const tread_node *node) {
 }
 
 tread_time_span tread_node_span_begin(const tread_node *node, tread_trace_phase phase) {
+    tread_time_span span;
+    span.begin = 0;
+    span.level = -1;
     if (!tread_context_measures(node->context))
-        return (tread_time_span){.level = -1};
+        return span;
     const tread_time_span_key key = {
         .name = node->op->name, .phase = phase, .subject = subject_of(node), .place = node->output->node};
-    return tread_time_span_start(node->context, &key);
+    tread_time_span_start(node->context, &key, &span);
+    return span;
 }
 
 void tread_node_span_end(const tread_node *node, tread_time_span span) {

@@ -36,7 +36,7 @@ static void print_script(FILE *script, const void *data, cli_picture picture, in
         fputs("set multiplot layout 2,1\n", script);
     fputs("set title ", script);
     cli_gnuplot_quoted(script, report->training->setup.description, picture == CLI_PICTURE_TEXT ? 40 : 100);
-    fputs("\nset xlabel 'step'\nset ylabel 'us'\nset yrange [0:*]\nset key top right\n", script);
+    fputs("\nset xlabel 'step'\nset ylabel 'us'\nset logscale y\nset key top right\n", script);
     fprintf(script, "plot $steps using 1:2 with points pt %s title 'steps'",
             picture == CLI_PICTURE_TEXT ? "'.'" : "7 ps 0.4");
     if (p->n_outliers > 0)
@@ -45,7 +45,9 @@ static void print_script(FILE *script, const void *data, cli_picture picture, in
     fputc('\n', script);
     if (picture == CLI_PICTURE_TEXT)
         return; /* the table has its distribution */
-    fputs("unset title\nset xlabel 'us'\nset ylabel 'steps'\nunset key\nset style fill solid 0.6\n", script);
+    fputs("unset title\nunset logscale y\nset yrange [0:*]\nset xlabel 'us'\nset ylabel 'steps'\nunset key\nset style "
+          "fill solid 0.6\n",
+          script);
     fprintf(script, "set boxwidth %.6g\nplot $bins using 1:2 with boxes\nunset multiplot\n",
             h->width > 0 ? 1e6 * h->width : 1);
 }

@@ -28,12 +28,15 @@ const tread_context *tread_context_resolve(const tread_context *context);
 /* Makes the default context if there is none yet. On failure the thread's sentence is set, at every call. */
 tread_status tread_context_default_status(void);
 
-/* Whether spans (core/recorder.h) are recorded, and whether they are measured, be it for the time table alone. */
+/* Whether spans (core/recorder.h) are recorded, and whether they are measured, be it for the time table alone. Asked
+ * many times a step, so without a call where there is a context. */
 static inline bool tread_context_records(const tread_context *context) {
-    return atomic_load_explicit(&tread_context_resolve(context)->recorder, memory_order_relaxed) != NULL;
+    const tread_context *own = context != NULL ? context : tread_context_resolve(NULL);
+    return atomic_load_explicit(&own->recorder, memory_order_relaxed) != NULL;
 }
 static inline bool tread_context_measures(const tread_context *context) {
-    return tread_context_resolve(context)->trace != NULL || tread_context_records(context);
+    const tread_context *own = context != NULL ? context : tread_context_resolve(NULL);
+    return own->trace != NULL || atomic_load_explicit(&own->recorder, memory_order_relaxed) != NULL;
 }
 
 /* The time table. A call costs two clock reads where tracing is on and one branch where it is off:

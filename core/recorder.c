@@ -144,24 +144,24 @@ static int32_t find_row(tread_recorder *recorder, const tread_time_span_key *key
     return row;
 }
 
-tread_time_span tread_time_span_start_within(const tread_context *context, const tread_time_span_key *key) {
+void tread_time_span_start_within(const tread_context *context, const tread_time_span_key *key,
+                                  tread_time_span *ret_span) {
     tread_recorder *recorder = recorder_here(context);
-    tread_time_span span = {.name = key->name, .phase = key->phase, .level = -1, .within = true};
+    *ret_span = (tread_time_span){.name = key->name, .phase = key->phase, .level = -1, .within = true};
     if (recorder == NULL || recorder->n_open >= TREAD_RECORDER_DEPTH)
-        return span;
-    span.level = recorder->n_open++;
-    open_span *open = &recorder->open[span.level];
-    open->row = find_row(recorder, key, span.level > 0 ? open[-1].row : -1, span.level);
-    open->begin = span.begin = tread_recorder_clock();
-    return span;
+        return;
+    const int32_t level = recorder->n_open++;
+    open_span *open = &recorder->open[level];
+    open->row = find_row(recorder, key, level > 0 ? open[-1].row : -1, level);
+    ret_span->level = level;
+    open->begin = ret_span->begin = tread_recorder_clock();
 }
 
-tread_time_span tread_time_span_start(const tread_context *context, const tread_time_span_key *key) {
-    tread_time_span span = tread_time_span_start_within(context, key);
-    span.within = false;
-    if (span.begin == 0)
-        span.begin = tread_trace_start(context);
-    return span;
+void tread_time_span_start(const tread_context *context, const tread_time_span_key *key, tread_time_span *ret_span) {
+    tread_time_span_start_within(context, key, ret_span);
+    ret_span->within = false;
+    if (ret_span->begin == 0)
+        ret_span->begin = tread_trace_start(context);
 }
 
 static void add_event(lane *own, size_t capacity, tread_time_span_event event) {
@@ -197,9 +197,7 @@ void tread_time_span_stop(const tread_context *context, tread_time_span span, tr
               (tread_time_span_event){span.begin, now, cost.flops, cost.bytes, index, false});
 }
 
-tread_recorder *tread_recorder_of_region(const tread_context *context) {
-    if (atomic_load_explicit(&tread_context_resolve(context)->recorder, memory_order_relaxed) == NULL)
-        return NULL;
+tread_recorder *tread_recorder_open(const tread_context *context) {
     tread_recorder *recorder = recorder_here(context);
     return recorder != NULL && recorder->n_open > 0 ? recorder : NULL;
 }

@@ -91,20 +91,27 @@ typedef struct tread_time_span {
     bool within;   /* not for the time table */
 } tread_time_span;
 
-tread_time_span tread_time_span_start(const tread_context *context, const tread_time_span_key *key);
+void tread_time_span_start(const tread_context *context, const tread_time_span_key *key, tread_time_span *ret_span);
 void tread_time_span_stop(const tread_context *context, tread_time_span span, tread_cost cost);
 
 static inline tread_time_span tread_time_span_begin(const tread_context *context, const tread_time_span_key *key) {
-    if (!tread_context_measures(context))
-        return (tread_time_span){.level = -1};
-    return tread_time_span_start(context, key);
+    tread_time_span span; /* written where it lies: of one that is off, nobody reads the rest */
+    span.begin = 0;
+    span.level = -1;
+    if (tread_context_measures(context))
+        tread_time_span_start(context, key, &span);
+    return span;
 }
 /* A part of an operation, which the time table, whose rows add up to the whole, does not see. */
-tread_time_span tread_time_span_start_within(const tread_context *context, const tread_time_span_key *key);
+void tread_time_span_start_within(const tread_context *context, const tread_time_span_key *key,
+                                  tread_time_span *ret_span);
 static inline tread_time_span tread_time_span_within(const tread_context *context, const tread_time_span_key *key) {
-    if (!tread_context_records(context))
-        return (tread_time_span){.level = -1};
-    return tread_time_span_start_within(context, key);
+    tread_time_span span;
+    span.begin = 0;
+    span.level = -1;
+    if (tread_context_records(context))
+        tread_time_span_start_within(context, key, &span);
+    return span;
 }
 static inline void tread_time_span_end(const tread_context *context, tread_time_span span, tread_cost cost) {
     if (span.begin != 0)
@@ -116,7 +123,10 @@ static inline bool tread_time_span_recorded(tread_time_span span) { return span.
 /* ---- For core/parallel.c ---- */
 
 /* NULL: the calling thread's regions are not recorded. */
-tread_recorder *tread_recorder_of_region(const tread_context *context);
+tread_recorder *tread_recorder_open(const tread_context *context);
+static inline tread_recorder *tread_recorder_of_region(const tread_context *context) {
+    return tread_context_records(context) ? tread_recorder_open(context) : NULL;
+}
 uint64_t tread_recorder_clock(void);
 /* From within a region, by thread number `lane`: its piece began then, and ends now. */
 void tread_recorder_piece(tread_recorder *recorder, int lane, uint64_t begin);

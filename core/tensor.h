@@ -22,26 +22,27 @@ typedef enum tread_grad_state {
 } tread_grad_state;
 
 struct tread_tensor {
-    tread_dtype dtype;
-    int rank;
-    int64_t shape[TREAD_MAX_RANK]; /* entries past rank are 0, so that shapes compare by memcmp */
-    int64_t count;
+    /* What an optimizer's step looks at, in one cache line: with many small parameters it is these lines that cost. */
     void *data;
-    tread_storage *storage; /* NULL: the memory is not this tensor's */
-    tread_tensor_owner owner;
-    bool is_view; /* a view, or a leaf's gradient: never a leaf itself */
-
-    bool requires_grad;
-    tread_grad_state grad_state;
     tread_tensor *grad;        /* leaves: the gradient's tensor, made by tread_tensor_ensure_grad */
     tread_sparse_grad *sparse; /* leaves: NULL before the first sparse gradient */
-    bool touched;              /* leaves: scratch of tread_backward, false between calls */
-    uint32_t version; /* leaves: counts changes of data by optimizers and loading, so that backward can refuse stale
-                         values */
-    uint16_t *bf16;   /* leaves: data rounded to bfloat16 (core/bf16.h), NULL where nobody has asked for it */
+    uint16_t *bf16;            /* leaves: data rounded to bfloat16 (core/bf16.h), NULL where nobody has asked for it */
+    tread_grad_state grad_state;
+    uint32_t version; /* leaves: counts changes of data by optimizers and loading, and moves of data or grad->data, so
+                         that backward can refuse stale values */
     uint32_t bf16_version; /* the version that bf16 holds */
+    bool requires_grad;
+    bool touched; /* leaves: scratch of tread_backward, false between calls */
     bool given; /* data may change unseen: its address has been given out, or is the caller's; see tread_tensor_is_given
                  */
+    bool is_view; /* a view, or a leaf's gradient: never a leaf itself */
+    int64_t count;
+    tread_dtype dtype;
+    int rank;
+
+    int64_t shape[TREAD_MAX_RANK]; /* entries past rank are 0, so that shapes compare by memcmp */
+    tread_storage *storage;        /* NULL: the memory is not this tensor's */
+    tread_tensor_owner owner;
 
     /* Autograd's marks; NULL and 0 in every tensor that is not on a tape. */
     const void
@@ -51,9 +52,9 @@ struct tread_tensor {
 };
 
 struct tread_parameter {
-    char *name;
-    tread_tensor tensor;
+    tread_tensor tensor; /* first, so that it begins at a cache line */
     tread_tensor grad;
+    char *name;
     tread_parameter_role role;
     bool in_block; /* data and gradient lie in a block that somebody else owns */
 };

@@ -1,3 +1,5 @@
+#include "optim/clip.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -5,12 +7,11 @@
 #include "core/options.h"
 #include "core/parallel.h"
 #include "core/status.h"
-#include "optim/optimizer.h"
 #include "optim/split.h"
 
 tread_clip_options tread_clip_defaults(void) { return (tread_clip_options){.size = sizeof(tread_clip_options)}; }
 
-static tread_status check_request(const char *call, double max_norm, double norm_type, tread_nonfinite_policy policy) {
+tread_status tread_clip_check(const char *call, double max_norm, double norm_type, tread_nonfinite_policy policy) {
     char number[TREAD_NUMBER_TEXT];
     if (!(max_norm >= 0))
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: max_norm = %s is outside [0, inf) or inf", call,
@@ -76,10 +77,15 @@ static void apply(tread_optimizer *optimizer, tread_param_group *group, double b
         tread_leaves_scale(optimizer->context, &optimizer->leaves, group->first, group->count, (float)by);
 }
 
+void tread_clip_unscale(tread_optimizer *optimizer, double unscale) {
+    for (size_t g = 0; g < optimizer->n_groups; g++)
+        optimizer->groups[g].clip = (float)(optimizer->groups[g].clip * unscale);
+}
+
 static tread_status read_options(const tread_clip_options *options, const char *call, tread_clip_options *ret_options) {
     *ret_options = tread_clip_defaults();
     TREAD_TRY(tread_options_read(call, options, ret_options, sizeof *ret_options));
-    return check_request(call, 0, 2, ret_options->nonfinite);
+    return tread_clip_check(call, 0, 2, ret_options->nonfinite);
 }
 
 /* INFINITY where nothing is to be clipped; solvers do not even have the field. */
@@ -105,20 +111,16 @@ static size_t take_norms(tread_optimizer *optimizer) {
     return bad;
 }
 
-tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
-                                       double *ret_norms) {
-    TREAD_REFUSE_NULL("optimizer clip grad", optimizer);
-    tread_clip_options o;
-    TREAD_TRY(read_options(options, "clip_grad", &o));
+tread_status tread_clip_groups(tread_optimizer *optimizer, const tread_clip_request *request, double *ret_norms) {
     const size_t bad = take_norms(optimizer);
-    if (bad < optimizer->n_groups && o.nonfinite == TREAD_NONFINITE_ERROR) {
+    if (bad < optimizer->n_groups && request->nonfinite == TREAD_NONFINITE_ERROR) {
         const tread_param_group *group = &optimizer->groups[bad];
-        return fail_nonfinite("clip_grad", &optimizer->leaves, group->first, group->count, group->params,
+        return fail_nonfinite(request->call, &optimizer->leaves, group->first, group->count, group->params,
                               group->norm * group->clip);
     }
     if (settle(optimizer))
         take_norms(optimizer);
-    bool skip = bad < optimizer->n_groups && o.nonfinite == TREAD_NONFINITE_SKIP;
+    bool skip = bad < optimizer->n_groups && request->nonfinite == TREAD_NONFINITE_SKIP;
     optimizer->skip_next |= skip;
     for (size_t g = 0; g < optimizer->n_groups; g++) {
         tread_param_group *group = &optimizer->groups[g];
@@ -126,9 +128,18 @@ tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_c
         if (ret_norms != NULL)
             ret_norms[g] = group->norm;
         if (isfinite(max_norm) && !skip)
-            apply(optimizer, group, coefficient(group->norm, max_norm), o.fused);
+            apply(optimizer, group, coefficient(group->norm, max_norm), request->fused);
     }
     return TREAD_OK;
+}
+
+tread_status tread_optimizer_clip_grad(tread_optimizer *optimizer, const tread_clip_options *options,
+                                       double *ret_norms) {
+    TREAD_REFUSE_NULL("optimizer clip grad", optimizer);
+    tread_clip_options o;
+    TREAD_TRY(read_options(options, "clip_grad", &o));
+    const tread_clip_request request = {.call = "clip_grad", .unscale = 1, .nonfinite = o.nonfinite, .fused = o.fused};
+    return tread_clip_groups(optimizer, &request, ret_norms);
 }
 
 /* The first group whose norm is not finite; n_groups if each one's is. */
@@ -142,31 +153,43 @@ static size_t first_bad_group(tread_optimizer *optimizer, double norm_type) {
     return optimizer->n_groups;
 }
 
+tread_status tread_clip_all(tread_optimizer *optimizer, const tread_clip_request *request, double *ret_norm) {
+    const size_t n = optimizer->n_items;
+    double norm = tread_leaves_norm(optimizer->context, &optimizer->leaves, 0, n, request->norm_type);
+    if (request->nonfinite == TREAD_NONFINITE_ERROR && !isfinite(norm * pending(optimizer))) {
+        const size_t g = first_bad_group(optimizer, request->norm_type);
+        if (g == optimizer->n_groups)
+            return fail_nonfinite(request->call, &optimizer->leaves, 0, 0, NULL, norm);
+        const tread_param_group *group = &optimizer->groups[g];
+        return fail_nonfinite(request->call, &optimizer->leaves, group->first, group->count, group->params,
+                              norm * pending(optimizer));
+    }
+    if (settle(optimizer))
+        norm = tread_leaves_norm(optimizer->context, &optimizer->leaves, 0, n, request->norm_type);
+    norm *= request->unscale;
+    const bool skip = !isfinite(norm) && request->nonfinite == TREAD_NONFINITE_SKIP;
+    optimizer->skip_next |= skip;
+    for (size_t g = 0; g < optimizer->n_groups && !skip; g++)
+        apply(optimizer, &optimizer->groups[g], coefficient(norm, request->max_norm) * request->unscale,
+              request->fused);
+    if (ret_norm != NULL)
+        *ret_norm = norm;
+    return TREAD_OK;
+}
+
 tread_status tread_optimizer_clip_grad_norm(tread_optimizer *optimizer, double max_norm, double norm_type,
                                             const tread_clip_options *options, double *ret_norm) {
     TREAD_REFUSE_NULL("optimizer clip grad norm", optimizer);
     tread_clip_options o;
     TREAD_TRY(read_options(options, "clip_grad_norm", &o));
-    TREAD_TRY(check_request("clip_grad_norm", max_norm, norm_type, o.nonfinite));
-    const size_t n = optimizer->n_items;
-    double norm = tread_leaves_norm(optimizer->context, &optimizer->leaves, 0, n, norm_type);
-    if (o.nonfinite == TREAD_NONFINITE_ERROR && !isfinite(norm * pending(optimizer))) {
-        const size_t g = first_bad_group(optimizer, norm_type);
-        if (g == optimizer->n_groups)
-            return fail_nonfinite("clip_grad_norm", &optimizer->leaves, 0, 0, NULL, norm);
-        const tread_param_group *group = &optimizer->groups[g];
-        return fail_nonfinite("clip_grad_norm", &optimizer->leaves, group->first, group->count, group->params,
-                              norm * pending(optimizer));
-    }
-    if (settle(optimizer))
-        norm = tread_leaves_norm(optimizer->context, &optimizer->leaves, 0, n, norm_type);
-    const bool skip = !isfinite(norm) && o.nonfinite == TREAD_NONFINITE_SKIP;
-    optimizer->skip_next |= skip;
-    for (size_t g = 0; g < optimizer->n_groups && !skip; g++)
-        apply(optimizer, &optimizer->groups[g], coefficient(norm, max_norm), o.fused);
-    if (ret_norm != NULL)
-        *ret_norm = norm;
-    return TREAD_OK;
+    TREAD_TRY(tread_clip_check("clip_grad_norm", max_norm, norm_type, o.nonfinite));
+    const tread_clip_request request = {.call = "clip_grad_norm",
+                                        .max_norm = max_norm,
+                                        .norm_type = norm_type,
+                                        .unscale = 1,
+                                        .nonfinite = o.nonfinite,
+                                        .fused = o.fused};
+    return tread_clip_all(optimizer, &request, ret_norm);
 }
 
 /* ---- Without an optimizer ---- */
@@ -200,7 +223,7 @@ static tread_status make_leaves(const char *call, tread_parameter_list params, t
     for (size_t i = 0; i < params.count; i++) {
         tread_tensor *x = &params.items[i]->tensor;
         leaves.items[i] = (tread_leaf){.tensor = x, .first_chunk = leaves.n_chunks};
-        leaves.n_chunks += tread_chunk_count(x->count);
+        leaves.n_chunks += tread_leaf_chunk_count(x->count);
     }
     leaves.partial_sums = tread_calloc((size_t)leaves.n_chunks, sizeof(double), "partial sums of gradients");
     if (leaves.partial_sums == NULL) {
@@ -218,7 +241,7 @@ static void free_leaves(tread_leaves *leaves) {
 
 tread_status tread_clip_grad_norm(const tread_context *context, tread_parameter_list params, double max_norm,
                                   double norm_type, tread_nonfinite_policy nonfinite, double *ret_norm) {
-    TREAD_TRY(check_request("clip_grad_norm", max_norm, norm_type, nonfinite));
+    TREAD_TRY(tread_clip_check("clip_grad_norm", max_norm, norm_type, nonfinite));
     tread_leaves leaves;
     TREAD_TRY(make_leaves("clip_grad_norm", params, &leaves));
     double norm = tread_leaves_norm(context, &leaves, 0, leaves.count, norm_type), by = coefficient(norm, max_norm);

@@ -106,7 +106,8 @@ static void start_fresh_slots(const tread_optimizer *optimizer, const tread_para
     for (int s = 0; s < type->n_slots; s++)
         for (size_t i = group->first; i < group->first + group->count; i++) {
             const tread_optimizer_item *item = &optimizer->items[i];
-            if (type->slots[s].initial != NULL && group->memory.slots[s] != NULL && (item->progress.fresh >> s & 1))
+            if (type->slots[s].initial != NULL && group->memory.slots[s] != NULL &&
+                (tread_item_progress(optimizer, i)->fresh >> s & 1))
                 tread_slot_start(type, s, group->options, group->memory.slots[s] + item->offset, item->n);
         }
 }
@@ -120,6 +121,8 @@ static void swap(tread_optimizer *optimizer, tread_param_group *group) {
     void *options = group->options;
     group->options = group->spare;
     group->spare = options;
+    if ((added | dropped) != 0)
+        tread_step_plan_release(optimizer);
     for (size_t i = 0; (added | dropped) != 0 && i < group->count; i++)
         optimizer->items[group->first + i].progress.fresh |= added | dropped;
     start_fresh_slots(optimizer, group);
@@ -194,7 +197,7 @@ typedef struct assignment {
 
 static bool has_updates(const tread_optimizer *optimizer, const tread_param_group *group) {
     for (size_t i = group->first; i < group->first + group->count; i++)
-        if (optimizer->items[i].progress.step > 0)
+        if (tread_item_progress(optimizer, i)->step > 0)
             return true;
     return false;
 }

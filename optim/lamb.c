@@ -30,26 +30,36 @@ TREAD_KERNEL_BODY float direction(const factors *f, float x, float m, float squa
 
 TREAD_KERNEL_BODY double squared(float value) { return (double)value * value; }
 
+/* So many elements go through all sums before the next are looked at: memory is waited for once, and not for each. */
+#define PART 128
+
 /* m = b1 m + (1 - b1) g';  v = b2 v + (1 - b2) g'^2;  with amsgrad vmax = max(vmax, v) for v;  sums of x^2 and u^2 */
-TREAD_KERNEL_BODY void moments_and_norms(const factors *pf, const tread_update *u, double *sums, bool amsgrad) {
+TREAD_KERNEL_BODY void moments_and_norms(const factors *pf, const tread_update *part, double *sums, bool amsgrad) {
     const factors f = *pf;
-    const float scale = u->scale;
-    float *restrict m = u->slots[0], *restrict v = u->slots[1], *restrict vmax = u->slots[2];
-    const float *restrict x = u->x, *restrict g = u->g;
-    for (int64_t i = 0; i < u->n; i++) {
-        const float slope = scale * g[i] + f.adam.decay * x[i];
-        const float vi = f.adam.beta2 * v[i] + f.adam.rest2 * (slope * slope);
-        m[i] = f.adam.beta1 * m[i] + f.adam.rest1 * slope;
-        v[i] = vi;
-        if (amsgrad)
-            vmax[i] = vi <= vmax[i] ? vmax[i] : vi; /* a NaN passes */
+    const float scale = part->scale;
+    double x_lanes[TREAD_LANES] = {0}, u_lanes[TREAD_LANES] = {0};
+    for (int64_t at = 0; at < part->n; at += PART) {
+        const int64_t n = part->n - at < PART ? part->n - at : PART;
+        const float *restrict x = part->x + at, *restrict g = part->g + at;
+        float *restrict m = part->slots[0] + at, *restrict v = part->slots[1] + at,
+                        *restrict vmax = amsgrad ? part->slots[2] + at : NULL;
+        float own[PART], *restrict u = own;
+        for (int64_t i = 0; i < n; i++) {
+            const float slope = scale * g[i] + f.adam.decay * x[i];
+            const float mi = f.adam.beta1 * m[i] + f.adam.rest1 * slope;
+            const float vi = f.adam.beta2 * v[i] + f.adam.rest2 * (slope * slope);
+            float square = vi;
+            if (amsgrad)
+                square = vmax[i] = vi <= vmax[i] ? vmax[i] : vi; /* a NaN passes */
+            m[i] = mi;
+            v[i] = vi;
+            u[i] = direction(&f, x[i], mi, square);
+        }
+        TREAD_LANE_ADD(x_lanes, n, i, squared(x[i]));
+        TREAD_LANE_ADD(u_lanes, n, i, squared(u[i]));
     }
-    const float *square = amsgrad ? vmax : v;
-    double x_sum, u_sum;
-    TREAD_LANE_SUM(x_sum, u->n, i, squared(x[i]));
-    TREAD_LANE_SUM(u_sum, u->n, i, squared(direction(&f, x[i], m[i], square[i])));
-    sums[0] += x_sum;
-    sums[1] += u_sum;
+    sums[0] += tread_lanes_fold(x_lanes);
+    sums[1] += tread_lanes_fold(u_lanes);
 }
 TREAD_KERNEL_OF(norms, (const factors *f, const tread_update *u, double *sums), moments_and_norms(f, u, sums, false))
 TREAD_KERNEL_OF(norms_amsgrad, (const factors *f, const tread_update *u, double *sums),

@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "core/isa.h"
-#include "core/lanes.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/status.h"
@@ -78,9 +77,9 @@ static void sum_chunks(void *argument, int64_t begin, int64_t end) {
     const int64_t n = plan->rows * plan->columns, size = tread_chunk_size(n);
     for (int64_t chunk = begin; chunk < end; chunk++) {
         const int64_t at = chunk * size;
-        double lanes[TREAD_LANES] = {0};
+        double lanes[TREAD_SQUARE_LANES] = {0};
         tread_vector_add_squares(plan->x + at, n - at < size ? n - at : size, lanes);
-        plan->sums[chunk] = tread_lanes_fold(lanes);
+        plan->sums[chunk] = tread_square_lanes_fold(lanes);
     }
 }
 

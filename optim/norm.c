@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include "core/isa.h"
-#include "core/lanes.h"
 #include "core/math.h"
 #include "core/parallel.h"
 #include "core/search.h"
 #include "core/sparse_grad.h"
 #include "optim/vector.h"
 
-#define FORK 32768 /* gradient entries that are worth a second thread */
+#define FORK 262144 /* gradient entries that are worth a second thread: 8 us of work on one */
 
 /* ---- Kernels over part of a chunk ---- */
 
@@ -52,10 +51,12 @@ typedef struct pass {
     float number;
 } pass;
 
-/* What the parts of a chunk give together. */
+/* What the parts of a chunk give together; as many lanes as the work's sum has. */
 typedef struct findings {
-    double lanes[TREAD_LANES], largest, smallest;
+    double lanes[TREAD_SQUARE_LANES], largest, smallest;
 } findings;
+
+static int64_t lanes_of(work what) { return what == SUM_SQUARES ? TREAD_SQUARE_LANES : TREAD_LANES; }
 
 static double larger(double a, double b) { return b > a || b != b ? b : a; }
 static double smaller(double a, double b) { return b < a || b != b ? b : a; }
@@ -68,9 +69,10 @@ static void add_to_sum(const pass *p, const tread_leaf *leaf, const float *g, in
     }
 }
 
-/* g, n entries, begins at element `at` of the chunk, whose element i goes to lane i mod 16. */
+/* g, n entries, begins at element `at` of the chunk, whose element i goes to lane i mod lanes_of(work). */
 static void run_part(const pass *p, const tread_leaf *leaf, float *g, int64_t n, int64_t at, findings *found) {
-    double lanes[TREAD_LANES], largest, smallest;
+    const int64_t n_lanes = lanes_of(p->work), shift = at % n_lanes;
+    double lanes[TREAD_SQUARE_LANES], largest, smallest;
     switch (p->work) {
     case LARGEST:
     case SMALLEST:
@@ -81,11 +83,15 @@ static void run_part(const pass *p, const tread_leaf *leaf, float *g, int64_t n,
     case SCALE: tread_vector_scale(g, n, p->number); break;
     case CLAMP: TREAD_CALL(clamp)(g, n, p->number); break;
     default:
-        for (int64_t i = 0; i < TREAD_LANES; i++)
-            lanes[i] = found->lanes[(at + i) % TREAD_LANES];
+        if (shift == 0) {
+            add_to_sum(p, leaf, g, n, found->lanes);
+            break;
+        }
+        for (int64_t i = 0; i < n_lanes; i++)
+            lanes[i] = found->lanes[(shift + i) % n_lanes];
         add_to_sum(p, leaf, g, n, lanes);
-        for (int64_t i = 0; i < TREAD_LANES; i++)
-            found->lanes[(at + i) % TREAD_LANES] = lanes[i];
+        for (int64_t i = 0; i < n_lanes; i++)
+            found->lanes[(shift + i) % n_lanes] = lanes[i];
     }
 }
 
@@ -98,9 +104,9 @@ static int64_t entries_before(const tread_sparse_grad *rows, int64_t at) {
 }
 
 /* Entries from `at` on, below `end`, that follow each other in the whole too, or whose lanes do; rows of a multiple of
- * 16 always do, and all but sums take any order. */
+ * them always do, and all but sums take any order. */
 static int64_t part_length(const pass *p, const tread_sparse_grad *rows, int64_t at, int64_t end) {
-    if (rows->row_size % TREAD_LANES == 0 || p->work >= LARGEST)
+    if (rows->row_size % lanes_of(p->work) == 0 || p->work >= LARGEST)
         return end - at;
     int64_t row = at / rows->row_size + 1;
     while (row * rows->row_size < end && rows->indices[row] == rows->indices[row - 1] + 1)
@@ -121,30 +127,37 @@ static void run_rows(const pass *p, const tread_leaf *leaf, int64_t at, int64_t 
         found->smallest = smaller(found->smallest, 0);
 }
 
+static void run_chunk(const pass *p, size_t i, int64_t chunk) {
+    const tread_leaf *leaf = &p->leaves->items[i];
+    const tread_tensor *x = leaf->tensor;
+    if (!holds_values(x)) /* zeros have the sum 0, and scaled and clamped they are zeros */
+        return;
+    const int64_t size = tread_leaf_chunk_size(x->count), at = (chunk - leaf->first_chunk) * size;
+    const int64_t n = x->count - at < size ? x->count - at : size;
+    findings found = {.smallest = INFINITY};
+    if (x->grad_state == TREAD_GRAD_SPARSE)
+        run_rows(p, leaf, at, n, &found);
+    else
+        run_part(p, leaf, (float *)x->grad->data + at, n, 0, &found);
+    double *partial = &p->leaves->partial_sums[chunk];
+    switch (p->work) {
+    case SUM_SQUARES: *partial = tread_square_lanes_fold(found.lanes); break;
+    case SUM_ABSOLUTE:
+    case SUM_POWERS: *partial = tread_lanes_fold(found.lanes); break;
+    case LARGEST: *partial = found.largest; break;
+    case SMALLEST: *partial = found.smallest; break;
+    default: break;
+    }
+}
+
 static void run_chunks(void *argument, int64_t begin, int64_t end) {
     const pass *p = argument;
     const tread_leaves *leaves = p->leaves;
-    begin += p->first;
-    end += p->first;
-    size_t i = tread_leaf_of_chunk(leaves, begin);
-    for (int64_t chunk = begin; chunk < end; chunk++) {
+    size_t i = tread_leaf_of_chunk(leaves, p->first + begin);
+    for (int64_t chunk = p->first + begin; chunk < p->first + end; chunk++) {
         while (i + 1 < leaves->count && leaves->items[i + 1].first_chunk <= chunk)
             i++;
-        const tread_leaf *leaf = &leaves->items[i];
-        const tread_tensor *x = leaf->tensor;
-        if (!holds_values(x)) /* zeros have the sum 0, and scaled and clamped they are zeros */
-            continue;
-        int64_t size = tread_chunk_size(x->count), at = (chunk - leaf->first_chunk) * size;
-        int64_t n = x->count - at < size ? x->count - at : size;
-        findings found = {.smallest = INFINITY};
-        if (x->grad_state == TREAD_GRAD_SPARSE)
-            run_rows(p, leaf, at, n, &found);
-        else
-            run_part(p, leaf, (float *)x->grad->data + at, n, 0, &found);
-        if (p->work < SCALE)
-            leaves->partial_sums[chunk] = p->work == LARGEST    ? found.largest
-                                          : p->work == SMALLEST ? found.smallest
-                                                                : tread_lanes_fold(found.lanes);
+        run_chunk(p, i, chunk);
     }
 }
 
@@ -158,7 +171,7 @@ static int64_t entries_of(const tread_tensor *x) {
     return x->grad_state == TREAD_GRAD_SPARSE ? x->sparse->n_rows * x->sparse->row_size : x->count;
 }
 
-static void run(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, pass p) {
+static void run(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, pass p) {
     if (n == 0)
         return;
     int64_t entries = 0;
@@ -167,7 +180,7 @@ static void run(const tread_context *context, const tread_leaves *leaves, size_t
     int64_t end = first + n < leaves->count ? leaves->items[first + n].first_chunk : leaves->n_chunks;
     p.leaves = leaves;
     p.first = leaves->items[first].first_chunk;
-    tread_parallel_for(context, end - p.first, entries < FORK ? end - p.first : 1, 1, run_chunks, &p);
+    tread_parallel_chunks(context, end - p.first, entries >= FORK ? &leaves->judge : NULL, run_chunks, &p);
 }
 
 static void coalesce(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n) {
@@ -176,7 +189,7 @@ static void coalesce(const tread_context *context, const tread_leaves *leaves, s
             tread_sparse_grad_coalesce(context, leaves->items[i].tensor);
 }
 
-void tread_leaves_scale(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float by) {
+void tread_leaves_scale(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, float by) {
     for (size_t i = first; i < first + n && by != by; i++)
         if (leaves->items[i].tensor->grad_state == TREAD_GRAD_ZERO)
             tread_tensor_grad(leaves->items[i].tensor); /* 0 * NaN is NaN: such zeros must be written out */
@@ -184,7 +197,7 @@ void tread_leaves_scale(const tread_context *context, const tread_leaves *leaves
     run(context, leaves, first, n, (pass){.work = SCALE, .number = by});
 }
 
-void tread_leaves_clamp(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float limit) {
+void tread_leaves_clamp(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, float limit) {
     coalesce(context, leaves, first, n);
     run(context, leaves, first, n, (pass){.work = CLAMP, .number = limit});
 }
@@ -200,7 +213,7 @@ static double join(const tread_leaves *leaves, size_t i, work what) {
         return 0;
     const double *partial = leaves->partial_sums + leaf->first_chunk;
     double all = partial[0];
-    for (int64_t c = 1; c < tread_chunk_count(leaf->tensor->count); c++)
+    for (int64_t c = 1; c < tread_leaf_chunk_count(leaf->tensor->count); c++)
         all = what == LARGEST    ? larger(all, partial[c])
               : what == SMALLEST ? smaller(all, partial[c])
                                  : all + partial[c];

@@ -16,6 +16,7 @@ typedef struct tables {
     tread_optimizer_item *items;
     tread_leaves leaves;
     unsigned char *factors;
+    tread_step_plan plan;
 } tables;
 
 static void free_tables(tables *t) {
@@ -24,6 +25,7 @@ static void free_tables(tables *t) {
     tread_free(t->leaves.items);
     tread_free(t->leaves.partial_sums);
     tread_free(t->factors);
+    tread_step_plan_free(&t->plan);
 }
 
 static void free_workspaces(const tread_optimizer *optimizer, tread_optimizer_item *items, size_t n) {
@@ -84,7 +86,7 @@ static void fill_items(const tread_optimizer *optimizer, tread_param_group *grou
             item->progress.scalars[s] = optimizer->type->scalars[s].initial;
         group->n_floats += tread_line_padded(x->count);
         t->leaves.items[group->first + i] = (tread_leaf){.tensor = x, .first_chunk = t->leaves.n_chunks};
-        t->leaves.n_chunks += tread_chunk_count(x->count);
+        t->leaves.n_chunks += tread_leaf_chunk_count(x->count);
     }
     t->leaves.count = group->first + params.count;
 }
@@ -107,7 +109,7 @@ static tread_status make_tables(const tread_optimizer *optimizer, size_t count, 
     t->items = t->groups == NULL ? NULL : tread_calloc(n_items, sizeof *t->items, "an optimizer's parameters");
     t->leaves.items = t->items == NULL ? NULL : tread_calloc(n_items, sizeof(tread_leaf), "an optimizer's gradients");
     t->factors = t->leaves.items == NULL ? NULL : tread_calloc(n_items, TREAD_MAX_FACTORS, "an optimizer's factors");
-    if (t->factors == NULL)
+    if (t->factors == NULL || tread_step_plan_create(n_items, &t->plan) != TREAD_OK)
         return TREAD_ERROR_MEMORY;
     if (optimizer->n_groups > 0) {
         memcpy(t->groups, optimizer->groups, optimizer->n_groups * sizeof *t->groups);
@@ -146,6 +148,7 @@ static tread_status make_group(const tread_optimizer *optimizer, tread_parameter
 /* Takes options, checked and ours, whatever comes of it. */
 static tread_status add_group(tread_optimizer *optimizer, tread_parameter_list params, void *options) {
     tables t = {0};
+    tread_step_plan_release(optimizer); /* its items are copied */
     tread_status status = check_params(optimizer, params);
     if (status == TREAD_OK && optimizer->type->solve != NULL && optimizer->n_groups > 0)
         status = tread_fail(TREAD_ERROR_ARGUMENT, "%s: there can be one group only", optimizer->type->table.name);
@@ -163,11 +166,12 @@ static tread_status add_group(tread_optimizer *optimizer, tread_parameter_list p
         tread_fields_free(&optimizer->type->table, options);
         return status;
     }
-    tables old = {optimizer->groups, optimizer->items, optimizer->leaves, optimizer->factors};
+    tables old = {optimizer->groups, optimizer->items, optimizer->leaves, optimizer->factors, optimizer->plan};
     optimizer->groups = t.groups;
     optimizer->items = t.items;
     optimizer->leaves = t.leaves;
     optimizer->factors = t.factors;
+    optimizer->plan = t.plan;
     optimizer->n_items += params.count;
     tread_param_group *group = &optimizer->groups[optimizer->n_groups++];
     if (tread_lr_schedulers_have_base(optimizer)) /* it takes part from now on */
@@ -222,7 +226,7 @@ void tread_optimizer_destroy(tread_optimizer *optimizer) {
     free_workspaces(optimizer, optimizer->items, optimizer->n_items);
     for (size_t g = 0; g < optimizer->n_groups; g++)
         free_group(optimizer, &optimizer->groups[g]);
-    free_tables(&(tables){optimizer->groups, optimizer->items, optimizer->leaves, optimizer->factors});
+    free_tables(&(tables){optimizer->groups, optimizer->items, optimizer->leaves, optimizer->factors, optimizer->plan});
     tread_fields_free(&optimizer->type->table, optimizer->defaults);
     tread_free(optimizer);
 }

@@ -4,24 +4,22 @@
 
 #include "core/sparse_grad.h"
 #include "optim/norm.h"
+#include "optim/step_plan.h"
 #include "optim/type.h"
 
 /* One parameter. */
 typedef struct tread_optimizer_item {
     tread_parameter *parameter;
-    int64_t n;        /* elements */
-    int64_t offset;   /* in each of its group's slots */
-    int64_t position; /* in this step: elements of the active ones before it, each padded to a cache line */
-    float *x;         /* of this step */
-    const float *g;   /* of this step; NULL: skipped */
-    const tread_sparse_grad *rows; /* of this step: what rows g holds; NULL: it is dense */
-    float scale;
-    uint32_t starting; /* of this step: slots that no update has written yet */
-    bool whole;        /* updated by whole_tensor */
-    void *factors;
-    tread_progress progress; /* step: updates received */
-    tread_progress before;   /* this step: what it was */
+    int64_t n;               /* elements */
+    int64_t offset;          /* in each of its group's slots */
+    tread_progress progress; /* step: updates received. Read through tread_item_progress */
     void *workspace;
+    bool whole; /* updated by whole_tensor */
+
+    /* By the plan of the last step: */
+    bool active;   /* it had a gradient */
+    uint32_t kind; /* then: what it shares with those that stand alike */
+    size_t piece;  /* then: the one that it is, or is part of */
 } tread_optimizer_item;
 
 /* The slots of a group: as many arrays of stride floats as its options need, each parameter's part aligned. */
@@ -41,6 +39,7 @@ typedef struct tread_param_group {
     double initial_lr; /* NAN: no scheduler yet */
     double norm;       /* of the clipping under way */
     float clip;        /* fused clip coefficient for the next step, else 1 */
+    float scale;       /* of gradients in the step under way: clip, or -clip to maximize */
 } tread_param_group;
 
 typedef struct tread_lr_scheduler tread_lr_scheduler; /* lr_scheduler.h */
@@ -54,7 +53,9 @@ struct tread_optimizer {
     tread_optimizer_item *items; /* of all groups in order */
     size_t n_items;
     tread_leaves leaves;    /* one per item */
-    unsigned char *factors; /* n_items * TREAD_MAX_FACTORS: those of this step, as many as differ */
+    unsigned char *factors; /* n_items * TREAD_MAX_FACTORS: one for each kind of the plan */
+    tread_step_plan plan;
+    tread_fork_judge judge; /* of the pass over all pieces */
     bool skip_next, skipped, evaluating;
     bool solving;          /* a solver's step is under way */
     int64_t closure_calls; /* of the last step */
@@ -73,6 +74,8 @@ void tread_group_set_lr(const tread_optimizer *optimizer, tread_param_group *gro
 const char *tread_group_momentum_field(const tread_optimizer *optimizer, const tread_param_group *group);
 /* That option of every group, or of none. TREAD_ERROR_ARGUMENT, TREAD_ERROR_MEMORY. */
 tread_status tread_groups_set_momentum(tread_optimizer *optimizer, double momentum);
+/* Where an item stands, which a plan may hold for it. */
+const tread_progress *tread_item_progress(const tread_optimizer *optimizer, size_t i);
 /* "0.weight", or "param.<index>" into buffer. */
 #define TREAD_ITEM_NAME 32
 const char *tread_item_name(const tread_optimizer *optimizer, size_t item, char *buffer);

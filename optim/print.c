@@ -85,7 +85,7 @@ static void print_parameters(const tread_optimizer *optimizer, size_t g, FILE *f
         const tread_tensor *x = &item->parameter->tensor;
         fprintf(file, "  %-*s  %-9s  %-16s  step %" PRIu64 "\n", width, tread_item_name(optimizer, i, name),
                 tread_role_name(item->parameter->role), tread_shape_text(shape, x->rank, x->shape),
-                item->progress.step);
+                tread_item_progress(optimizer, i)->step);
     }
 }
 

@@ -8,15 +8,17 @@
 /* ---- Taking ---- */
 
 /* Slots that no update has written are left out; where others have been written, "fresh" names them. */
-static tread_status add_slots(const tread_optimizer *optimizer, const tread_param_group *group,
-                              const tread_optimizer_item *item, tread_state *tree) {
+static tread_status add_slots(const tread_optimizer *optimizer, const tread_param_group *group, size_t i,
+                              tread_state *tree) {
     const tread_optimizer_type *type = optimizer->type;
+    const tread_optimizer_item *item = &optimizer->items[i];
+    const tread_progress *progress = tread_item_progress(optimizer, i);
     const tread_tensor *x = &item->parameter->tensor;
     tread_state *fresh = NULL;
-    for (int s = 0; s < type->n_slots && item->progress.step > 0; s++) {
+    for (int s = 0; s < type->n_slots && progress->step > 0; s++) {
         if (group->memory.slots[s] == NULL)
             continue;
-        if (item->progress.fresh >> s & 1) {
+        if (progress->fresh >> s & 1) {
             if (fresh == NULL && (fresh = tread_state_add_list(tree, "fresh")) == NULL)
                 return TREAD_ERROR_MEMORY;
             TREAD_TRY(tread_state_add_string(fresh, NULL, type->slots[s].name));
@@ -37,7 +39,7 @@ static tread_status add_slots(const tread_optimizer *optimizer, const tread_para
 
 static tread_status add_item(const tread_optimizer *optimizer, const tread_param_group *group, size_t i,
                              tread_state *states, tread_state *names) {
-    const tread_optimizer_item *item = &optimizer->items[i];
+    const tread_progress *progress = tread_item_progress(optimizer, i);
     char buffer[TREAD_ITEM_NAME];
     const char *name = tread_item_name(optimizer, i, buffer);
     if (tread_state_find(states, name) != NULL)
@@ -46,10 +48,10 @@ static tread_status add_item(const tread_optimizer *optimizer, const tread_param
     tread_state *tree = tread_state_add_tree(states, name);
     if (tree == NULL)
         return TREAD_ERROR_MEMORY;
-    TREAD_TRY(tread_state_add_integer(tree, "step", (int64_t)item->progress.step));
+    TREAD_TRY(tread_state_add_integer(tree, "step", (int64_t)progress->step));
     for (int s = 0; s < optimizer->type->n_scalars; s++)
-        TREAD_TRY(tread_state_add_real(tree, optimizer->type->scalars[s].name, item->progress.scalars[s]));
-    return add_slots(optimizer, group, item, tree);
+        TREAD_TRY(tread_state_add_real(tree, optimizer->type->scalars[s].name, progress->scalars[s]));
+    return add_slots(optimizer, group, i, tree);
 }
 
 static tread_status add_group(const tread_optimizer *optimizer, const tread_param_group *group, tread_state *states,
@@ -334,6 +336,7 @@ static void take_item(tread_optimizer *optimizer, const tread_param_group *group
 static void take_all(tread_optimizer *optimizer, const tread_state *root) {
     const tread_state *groups = tread_state_find(root, "param_groups"), *states = tread_state_find(root, "state");
     int64_t training = 1;
+    tread_step_plan_release(optimizer);
     if (optimizer->type->set_training != NULL)
         tread_state_get_integer(root, "training", &training);
     optimizer->evaluating = training == 0;

@@ -47,7 +47,10 @@ struct tread_trainer {
 
     tread_parameter **parameters; /* of the model, else of the optimizer: those that averages are of */
     size_t n_parameters;
-    float *ema, *best_weights;    /* all parameters one behind the other; NULL: none */
+    float *ema, *best_weights; /* all parameters one behind the other; NULL: none */
+    float **averages;          /* those in ema of the optimizer's parameters, by its order; NULL where it has none */
+    size_t n_averages;
+    bool *is_folded;              /* by parameter: the optimizer's step averages it */
     tread_weights_kind held;      /* by the model; the arrays hold in exchange what it would hold one kind before */
     unsigned char *batch_skipped; /* of the step under way, a flag for each of accumulate batches */
     tread_tensor *share;          /* a batch's share of its step, of the loss's shape and type; NULL before the first */
@@ -72,6 +75,7 @@ struct tread_trainer {
     double batch_share;             /* of it in the step; 1: the gradient is left as it is */
     tread_rng step_rng;             /* of the tape, when the step began */
     int64_t closure_calls;          /* evaluations of the step */
+    bool has_gradients;             /* one of them was whole */
 };
 
 /* Seconds of a clock that only goes forward. */
@@ -116,8 +120,12 @@ tread_status tread_trainer_plan(tread_trainer *trainer);
  * is over, be it skipped; false where a callback or nonfinite = stop ends the run before it. */
 tread_status tread_trainer_step(tread_trainer *trainer, bool *ret_done);
 
-/* The gradients of the step are clipped as options and groups ask. TREAD_ERROR_NUMERIC: they are not finite. */
+/* Asks the optimizer's step to look at the gradients, and to clip them, where that is one pass. */
+void tread_trainer_fold_clip(const tread_trainer *trainer, tread_step_options *step);
+/* Else the gradients of the step are clipped as options and groups ask. TREAD_ERROR_NUMERIC: they are not finite. */
 tread_status tread_trainer_clip(tread_trainer *trainer);
+/* TREAD_ERROR_NUMERIC for gradients that are not finite: with the batch, the norm, and the operation they come from. */
+tread_status tread_trainer_fail_gradient(tread_trainer *trainer);
 /* TREAD_ERROR_NUMERIC with the batch, the value, and the first operation that gave such a one. */
 tread_status tread_trainer_fail_loss(const tread_trainer *trainer, const tread_batch *batch, double loss);
 
@@ -165,7 +173,9 @@ tread_stop_reason tread_trainer_verdict_stops(const tread_trainer *trainer);
 size_t tread_trainer_n_floats(const tread_trainer *trainer); /* of all parameters */
 tread_status tread_trainer_create_weights(tread_trainer *trainer);
 void tread_trainer_destroy_weights(tread_trainer *trainer);
-/* After a step. */
+/* Asks the optimizer's step for the averages of its parameters. TREAD_ERROR_MEMORY. */
+tread_status tread_trainer_fold_average(tread_trainer *trainer, tread_step_options *step);
+/* After a step, those that it did not bring on. */
 void tread_trainer_average(tread_trainer *trainer);
 /* The weights that the model holds become the best ones. */
 void tread_trainer_keep_best(tread_trainer *trainer);

@@ -57,7 +57,6 @@ static const char *first_bad_parameter(const tread_optimizer *optimizer, char bu
     return "all parameters";
 }
 
-/* norm was just computed, so that the leaves' own are there. */
 static tread_status fail_gradient(tread_trainer *trainer, double norm) {
     char text[256], buffer[TREAD_ITEM_NAME];
     tread_nonfinite_place place;
@@ -72,6 +71,14 @@ static tread_status fail_gradient(tread_trainer *trainer, double norm) {
                       place_text(text, sizeof text, found, &place));
 }
 
+/* The leaves' own norms are computed with it. */
+static double norm_of(const tread_trainer *trainer) {
+    tread_optimizer *optimizer = trainer->options.optimizer;
+    return tread_leaves_norm(optimizer->context, &optimizer->leaves, 0, optimizer->n_items, 2);
+}
+
+tread_status tread_trainer_fail_gradient(tread_trainer *trainer) { return fail_gradient(trainer, norm_of(trainer)); }
+
 static bool group_clips(const tread_optimizer *optimizer) {
     for (size_t g = 0; g < optimizer->n_groups; g++) {
         const double *max_norm = tread_group_option(optimizer, &optimizer->groups[g], "clip_grad_max_norm");
@@ -81,16 +88,36 @@ static bool group_clips(const tread_optimizer *optimizer) {
     return false;
 }
 
+static bool looks(const tread_trainer_options *o) {
+    return o->check_gradients || o->nonfinite != TREAD_ON_NONFINITE_ERROR || isfinite(o->clip_norm) ||
+           isfinite(o->clip_value);
+}
+
+/* Whether the optimizer's step does it all with one read pass. A solver's closure is evaluated again and again, and
+ * what comes between two norms takes passes of its own. */
+static bool is_one_pass(const tread_trainer_options *o) {
+    return o->optimizer->type->solve == NULL && !isfinite(o->clip_value) &&
+           !(o->closure == NULL && group_clips(o->optimizer));
+}
+
+void tread_trainer_fold_clip(const tread_trainer *trainer, tread_step_options *step) {
+    const tread_trainer_options *o = &trainer->options;
+    if (!is_one_pass(o) || !looks(o))
+        return;
+    step->nonfinite = TREAD_NONFINITE_ERROR;
+    step->max_norm = o->clip_norm;
+}
+
 /* A last factor is applied by the optimizer's own pass. */
 tread_status tread_trainer_clip(tread_trainer *trainer) {
     const tread_trainer_options *o = &trainer->options;
     tread_optimizer *optimizer = o->optimizer;
     tread_clip_options fused = tread_clip_defaults();
     fused.fused = true;
-    const bool groups = o->closure == NULL && group_clips(optimizer);
-    if (o->check_gradients || o->nonfinite != TREAD_ON_NONFINITE_ERROR || isfinite(o->clip_norm) ||
-        isfinite(o->clip_value)) {
-        double norm = tread_leaves_norm(optimizer->context, &optimizer->leaves, 0, optimizer->n_items, 2);
+    if (is_one_pass(o))
+        return TREAD_OK;
+    if (looks(o)) {
+        double norm = norm_of(trainer);
         if (!isfinite(norm))
             return fail_gradient(trainer, norm);
     }
@@ -98,5 +125,6 @@ tread_status tread_trainer_clip(tread_trainer *trainer) {
         tread_leaves_clamp(optimizer->context, &optimizer->leaves, 0, optimizer->n_items, (float)o->clip_value);
     if (isfinite(o->clip_norm))
         TREAD_TRY(tread_optimizer_clip_grad_norm(optimizer, o->clip_norm, 2, &fused, NULL));
+    const bool groups = o->closure == NULL && group_clips(optimizer);
     return groups ? tread_optimizer_clip_grad(optimizer, &fused, NULL) : TREAD_OK;
 }

@@ -144,6 +144,7 @@ static tread_status evaluate_closure(void *data, double *ret_loss) {
     const tread_time_span span = begin_part(trainer, "clip");
     TREAD_TRY(tread_trainer_clip(trainer));
     end_part(trainer, span);
+    trainer->has_gradients = true;
     *ret_loss = sum;
     return TREAD_OK;
 }
@@ -260,6 +261,17 @@ static tread_status finish_step(tread_trainer *trainer, double loss, double lr) 
     return TREAD_OK;
 }
 
+static tread_status update(tread_trainer *trainer, tread_closure *step) {
+    tread_step_options how = tread_step_defaults();
+    trainer->has_gradients = false;
+    tread_trainer_fold_clip(trainer, &how);
+    TREAD_TRY(tread_trainer_fold_average(trainer, &how));
+    const tread_status status = tread_optimizer_step_with(trainer->options.optimizer, step, &how, NULL);
+    if (status == TREAD_ERROR_NUMERIC && trainer->has_gradients && how.nonfinite == TREAD_NONFINITE_ERROR)
+        return tread_trainer_fail_gradient(trainer);
+    return status;
+}
+
 tread_status tread_trainer_step(tread_trainer *trainer, bool *ret_done) {
     tread_closure step = {.evaluate = evaluate_closure, .data = trainer};
     double lr = tread_optimizer_lr(trainer->options.optimizer, 0);
@@ -268,7 +280,7 @@ tread_status tread_trainer_step(tread_trainer *trainer, bool *ret_done) {
     trainer->step_rng = tread_tape_rng(trainer->tape);
     tread_status status = begin_step(trainer, &left_out);
     if (status == TREAD_OK && !left_out && !trainer->callback_stop)
-        status = tread_optimizer_step(trainer->options.optimizer, &step);
+        status = update(trainer, &step);
     trainer->stepping = false;
     trainer->adds = false;
     trainer->batch_share = 1;

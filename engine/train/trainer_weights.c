@@ -1,13 +1,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/isa.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/status.h"
 #include "core/tensor.h"
 #include "engine/train/trainer.h"
 #include "optim/optimizer.h"
+#include "optim/vector.h"
 
 /* Floats averaged in the 2 us or so that a fork must be worth. */
 #define GRAIN_FLOATS 32768
@@ -33,13 +33,54 @@ void tread_trainer_begin_average(tread_trainer *trainer) {
         copy_weights(trainer, trainer->ema);
 }
 
+/* Its place among the trainer's, or n_parameters; as a rule the one that was expected. */
+static size_t place_of(const tread_trainer *trainer, const tread_parameter *parameter, size_t expected) {
+    if (expected < trainer->n_parameters && trainer->parameters[expected] == parameter)
+        return expected;
+    size_t p = 0;
+    while (p < trainer->n_parameters && trainer->parameters[p] != parameter)
+        p++;
+    return p;
+}
+
+/* Where the averages of the optimizer's parameters are, for its pass; made anew when it has got more groups. */
+static tread_status bind_averages(tread_trainer *trainer) {
+    const tread_optimizer *optimizer = trainer->options.optimizer;
+    if (trainer->ema == NULL || optimizer == NULL || trainer->n_averages == optimizer->n_items)
+        return TREAD_OK;
+    float **averages = tread_calloc(optimizer->n_items, sizeof *averages, "places of averages");
+    size_t *offsets = averages == NULL ? NULL : tread_calloc(trainer->n_parameters, sizeof *offsets, "places");
+    if (offsets == NULL) {
+        tread_free(averages);
+        return TREAD_ERROR_MEMORY;
+    }
+    for (size_t p = 0, offset = 0; p < trainer->n_parameters; offset += (size_t)trainer->parameters[p++]->tensor.count)
+        offsets[p] = offset;
+    memset(trainer->is_folded, 0, trainer->n_parameters * sizeof *trainer->is_folded);
+    for (size_t i = 0, p = 0; i < optimizer->n_items; i++, p++) {
+        p = place_of(trainer, optimizer->items[i].parameter, p);
+        if (p == trainer->n_parameters)
+            continue;
+        averages[i] = trainer->ema + offsets[p];
+        trainer->is_folded[p] = true;
+    }
+    tread_free(offsets);
+    tread_free(trainer->averages);
+    trainer->averages = averages;
+    trainer->n_averages = optimizer->n_items;
+    return TREAD_OK;
+}
+
 tread_status tread_trainer_create_weights(tread_trainer *trainer) {
     size_t n = tread_trainer_n_floats(trainer);
     if (trainer->options.ema_decay > 0) {
         trainer->ema = tread_calloc(n, sizeof(float), "averages of weights");
-        if (trainer->ema == NULL)
+        trainer->is_folded =
+            trainer->ema == NULL ? NULL : tread_calloc(trainer->n_parameters, sizeof(bool), "marks of averages");
+        if (trainer->is_folded == NULL)
             return TREAD_ERROR_MEMORY;
         tread_trainer_begin_average(trainer);
+        TREAD_TRY(bind_averages(trainer));
     }
     if (!trainer->options.restore_best)
         return TREAD_OK;
@@ -49,15 +90,18 @@ tread_status tread_trainer_create_weights(tread_trainer *trainer) {
 
 void tread_trainer_destroy_weights(tread_trainer *trainer) {
     tread_free(trainer->ema);
+    tread_free(trainer->averages);
+    tread_free(trainer->is_folded);
     tread_free(trainer->best_weights);
 }
 
-TREAD_KERNEL_BODY void average_body(const float *restrict x, int64_t n, float keep, float take,
-                                    float *restrict average) {
-    for (int64_t i = 0; i < n; i++)
-        average[i] = keep * average[i] + take * x[i];
+tread_status tread_trainer_fold_average(tread_trainer *trainer, tread_step_options *step) {
+    TREAD_TRY(bind_averages(trainer));
+    step->averages = trainer->averages;
+    step->n_averages = trainer->n_averages;
+    step->ema_decay = trainer->options.ema_decay;
+    return TREAD_OK;
 }
-TREAD_KERNEL(average, (const float *x, int64_t n, float keep, float take, float *average), (x, n, keep, take, average))
 
 typedef struct average_job {
     const float *x;
@@ -66,16 +110,18 @@ typedef struct average_job {
 
 static void average_part(void *argument, int64_t begin, int64_t end) {
     const average_job *job = argument;
-    TREAD_CALL(average)(job->x + begin, end - begin, job->keep, job->take, job->average + begin);
+    tread_vector_average(job->x + begin, end - begin, job->keep, job->take, job->average + begin);
 }
 
 void tread_trainer_average(tread_trainer *trainer) {
     const double decay = trainer->options.ema_decay;
+    const bool skipped = tread_optimizer_step_skipped(trainer->options.optimizer);
     average_job job = {.average = trainer->ema, .keep = (float)decay, .take = (float)(1 - decay)};
     for (size_t i = 0; i < trainer->n_parameters && trainer->ema != NULL; i++) {
         const tread_tensor *x = &trainer->parameters[i]->tensor;
         job.x = x->data;
-        tread_parallel_for(trainer->context, x->count, GRAIN_FLOATS, 16, average_part, &job);
+        if (skipped || !trainer->is_folded[i])
+            tread_parallel_for(trainer->context, x->count, GRAIN_FLOATS, 16, average_part, &job);
         job.average += x->count;
     }
 }

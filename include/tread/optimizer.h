@@ -182,6 +182,64 @@ TREAD_API tread_status tread_clip_grad_norm(const tread_context *context, tread_
  * parameter that is NULL or there twice), TREAD_ERROR_MEMORY. */
 TREAD_API tread_status tread_clip_grad_value(const tread_context *context, tread_parameter_list params, double limit);
 
+/* ---- One pass for all of it ----
+ *
+ * Clipping, the look for what is not finite, unscaling, averages of the weights and zeroing of gradients, each asked
+ * for by its own call, go over the same memory again and again. tread_optimizer_step_with() does what is asked of it in
+ * the step's own pass, or marks it there; only norms and the look need gradients whole, for which they are read once
+ * before. Leaves in bfloat16 (mixed precision) are written in this pass too, unasked.
+ *
+ *     tread_step_options o = tread_step_defaults();
+ *     o.max_norm = 1;
+ *     o.zero_grad = TREAD_ZERO_GRAD_TO_NONE;
+ *     ...
+ *     tread_optimizer_step_with(optimizer, &closure, &o, NULL);
+ *
+ * The result is the same to the bit as by the calls in this order: gradients divided by grad_scale (a power of two; of
+ * another one the product with the clip coefficient is rounded once instead of twice),
+ * tread_optimizer_clip_grad_norm(max_norm), tread_optimizer_clip_grad() with clip_groups, tread_optimizer_step(),
+ * averages, tread_optimizer_zero_grad(). */
+
+typedef enum tread_zero_grad {
+    TREAD_ZERO_GRAD_KEEP = 0,
+    TREAD_ZERO_GRAD_TO_NONE = 1,  /* as tread_optimizer_zero_grad(optimizer, true) */
+    TREAD_ZERO_GRAD_TO_ZEROS = 2, /* (optimizer, false) */
+} tread_zero_grad;
+
+typedef struct tread_step_options {
+    size_t size;       /* sizeof, set by tread_step_defaults() */
+    double grad_scale; /* what the loss was multiplied by: gradients are divided by it. In (0, inf) [1] */
+    tread_nonfinite_policy nonfinite; /* what is done where a gradient, or their norm, is not finite; other than
+                                         PROPAGATE costs the read pass [TREAD_NONFINITE_PROPAGATE] */
+    double max_norm;                  /* all groups as one are clipped to this norm, in [0, inf]; inf: not [INFINITY] */
+    double norm_type;                 /* of that norm, as in tread_optimizer_clip_grad_norm(). The look for what is not
+                                         finite goes by it, too [2] */
+    bool clip_groups;                 /* then, each group by its own clip_grad_max_norm. Beside max_norm that costs two
+                                         more passes [false] */
+    tread_zero_grad zero_grad;        /* gradients after the step, also after one that was skipped
+                                         [TREAD_ZERO_GRAD_KEEP] */
+    double ema_decay;                 /* in [0, 1): average = ema_decay average + (1 - ema_decay) weight, with the
+                                         weights that the step gives, also those of parameters without a gradient [0] */
+    float *const *averages;           /* one array for each parameter, over all groups in order: as many floats as it
+                                         has values, begun by the caller, as a rule with the weights; NULL entries: not
+                                         of this one. The caller's, who also saves them. NULL: none [NULL] */
+    size_t n_averages;                /* as many as there are parameters; not looked at without averages [0] */
+} tread_step_options;
+TREAD_API tread_step_options tread_step_defaults(void);
+
+typedef struct tread_step_result {
+    double norm;  /* of all gradients, unscaled, before clipping; NAN where it was not taken */
+    bool skipped; /* as tread_optimizer_step_skipped(): a loss scale is to be lowered then */
+} tread_step_result;
+
+/* tread_optimizer_step() with more in its pass. options NULL: the defaults, which make it tread_optimizer_step().
+ * ret_result may be NULL, and is written on success only. Errors beside those of tread_optimizer_step():
+ * TREAD_ERROR_ARGUMENT (a value out of its range; n_averages; for lbfgs, whose line search needs gradients as they are,
+ * anything but averages and zero_grad); TREAD_ERROR_NUMERIC under TREAD_NONFINITE_ERROR: nothing has been written, and
+ * the sentence names the first bad parameter. */
+TREAD_API tread_status tread_optimizer_step_with(tread_optimizer *optimizer, tread_closure *closure,
+                                                 const tread_step_options *options, tread_step_result *ret_result);
+
 /* ---- State ----
  *
  * A tree: "algorithm"; "state", by parameter name its "step" and its slots (exp_avg, momentum_buffer, ...: tensors);

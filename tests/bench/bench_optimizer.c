@@ -35,7 +35,7 @@ static const kind kinds[] = {
     {.name = "traffic", .bytes = 28},
     {.name = "loop", .bytes = 28},
     {.name = "adam", .spec = "adam:lr=1e-6", .bytes = 28},
-    {.name = "adam_clip", .spec = "adam:lr=1e-6,clip_grad_max_norm=1", .bytes = 32, .clips = true}, /* behind adam */
+    {.name = "adam_clip", .spec = "adam:lr=1e-6", .bytes = 32, .clips = true}, /* behind adam */
     {.name = "amsgrad", .spec = "adam:lr=1e-6,amsgrad=true", .bytes = 36},
     {.name = "adamw", .spec = "adamw:lr=1e-6,weight_decay=0.01", .bytes = 28},
     {.name = "sgd", .spec = "sgd:lr=1e-6", .bytes = 12},
@@ -43,9 +43,18 @@ static const kind kinds[] = {
     {.name = "adagrad", .spec = "adagrad:lr=1e-6", .bytes = 20},
     {.name = "rmsprop", .spec = "rmsprop:lr=1e-6", .bytes = 20},
     {.name = "lamb", .spec = "lamb:lr=1e-6", .bytes = 40},
+    {.name = "adadelta", .spec = "adadelta:lr=1e-6", .bytes = 28},
+    {.name = "adamax", .spec = "adamax:lr=1e-6", .bytes = 28},
+    {.name = "nadam", .spec = "nadam:lr=1e-6", .bytes = 28},
+    {.name = "radam", .spec = "radam:lr=1e-6", .bytes = 28},
+    {.name = "lion", .spec = "lion:lr=1e-6", .bytes = 20},
+    {.name = "schedule_free_adamw", .spec = "schedule_free_adamw:lr=1e-6", .bytes = 28},
 };
-#define ALL_KINDS "traffic,loop,adam,adam_clip,amsgrad,adamw,sgd,sgd_momentum,adagrad,rmsprop,lamb"
-#define ALL_LAYOUTS "784-512-256-10,2.56 M flat,10000 of 256,64 Mi flat,1000 of 64 Ki"
+#define ALL_KINDS                                                                                                      \
+    "traffic,loop,adam,adam_clip,amsgrad,adamw,sgd,sgd_momentum,adagrad,rmsprop,lamb,adadelta,adamax,nadam,radam,"     \
+    "lion,"                                                                                                            \
+    "schedule_free_adamw"
+#define ALL_LAYOUTS "784-512-256-10,2.56 M flat,10000 of 256,10000 apart,64 Mi flat,1000 of 64 Ki"
 
 /* ---- Plain traffic ---- */
 
@@ -106,12 +115,14 @@ typedef struct layout {
     int64_t size;
     size_t count;
     int rounds;
+    bool apart; /* each tensor in memory of its own, instead of all in a model's block */
 } layout;
 
 typedef struct block {
     tread_parameter **items;
     size_t count;
     tread_parameter_block memory;
+    bool is_apart;
 } block;
 
 static block create_block(const layout *l) {
@@ -121,7 +132,9 @@ static block create_block(const layout *l) {
         b.items[i] = tread_parameter_create(NULL, 1, l->sizes != NULL ? &l->sizes[i] : &l->size);
         check(b.items[i] != NULL);
     }
-    check(tread_parameter_block_create(b.items, b.count, &b.memory) == TREAD_OK);
+    b.is_apart = l->apart;
+    if (!b.is_apart)
+        check(tread_parameter_block_create(b.items, b.count, &b.memory) == TREAD_OK);
     for (size_t i = 0; i < l->count; i++) {
         int64_t n = l->sizes != NULL ? l->sizes[i] : l->size;
         for (int64_t e = 0; e < n; e++)
@@ -132,7 +145,9 @@ static block create_block(const layout *l) {
 }
 
 static void destroy_block(block *b) {
-    if (b->count > 0)
+    for (size_t i = 0; i < b->count && b->is_apart; i++)
+        tread_parameter_destroy(b->items[i]);
+    if (b->count > 0 && !b->is_apart)
         tread_parameter_block_destroy(&b->memory);
     free(b->items);
 }
@@ -148,11 +163,9 @@ typedef struct contestant {
 
 static void run(const contestant *c, arrays *a) {
     if (c->optimizer != NULL) {
-        tread_clip_options clip = tread_clip_defaults();
-        clip.fused = true;
-        if (c->kind->clips)
-            check(tread_optimizer_clip_grad(c->optimizer, &clip, NULL) == TREAD_OK);
-        check(tread_optimizer_step(c->optimizer, NULL) == TREAD_OK);
+        tread_step_options o = tread_step_defaults();
+        o.max_norm = c->kind->clips ? 1 : INFINITY;
+        check(tread_optimizer_step_with(c->optimizer, NULL, &o, NULL) == TREAD_OK);
         return;
     }
     bool by_hand = c->kind != NULL && strcmp(c->kind->name, "loop") == 0;
@@ -201,7 +214,7 @@ static void report(bench *b, const layout *l, int64_t n, contestant *all, bool h
     bench_value(row, "parameter_ns", bench_scale(time, 1e9 / (double)n));
     bench_value(row, "gb_per_second", bench_rate(time, 1e-9 * step->kind->bytes * (double)n));
     bench_value(row, "rmw_share", of_rmw);
-    printf("%-15s %-13s %7d %10.1f %9.3f %8.1f %7.0f %%", l->name, step->kind->name, threads, 1e6 * time.median,
+    printf("%-15s %-19s %7d %10.1f %9.3f %8.1f %7.0f %%", l->name, step->kind->name, threads, 1e6 * time.median,
            1e9 * time.median / (double)n, 1e-9 * step->kind->bytes * (double)n / time.median, 100 * of_rmw.median);
     if (has_flat)
         report_longer(row, "longer_than_flat_share", step, &all[FLAT], l->rounds);
@@ -248,11 +261,12 @@ static void measure_layout(bench *b, const layout *l, const char *steps, tread_c
     block many = create_block(l), flat = {0};
     if (l->count > 1)
         flat = create_block(&(layout){.size = n, .count = 1});
-    int64_t floats = (int64_t)many.memory.n_floats;
+    const block *arrays_of = many.is_apart ? &flat : &many;
+    int64_t floats = (int64_t)arrays_of->memory.n_floats;
     tread_tensor *m = tread_tensor_create(TREAD_FLOAT32, 1, &floats);
     tread_tensor *v = tread_tensor_create(TREAD_FLOAT32, 1, &floats);
     check(m != NULL && v != NULL);
-    arrays a = {many.memory.data, tread_tensor_float(m), tread_tensor_float(v), many.memory.grad, n};
+    arrays a = {arrays_of->memory.data, tread_tensor_float(m), tread_tensor_float(v), arrays_of->memory.grad, n};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
         if (bench_listed(steps, kinds[k].name))
             measure(b, l, &kinds[k], contexts, n_contexts, &many, &flat, &a, n);
@@ -345,16 +359,17 @@ int main(int argc, char **argv) {
     bench_check_list("steps", steps, ALL_KINDS);
     static const int64_t network[] = {401408, 512, 131072, 256, 2560, 10};
     const layout all[] = {
-        {"784-512-256-10", network, 0, 6, 10 * (int)rounds},
-        {"2.56 M flat", NULL, 2560000, 1, (int)rounds},
-        {"10000 of 256", NULL, 256, 10000, (int)rounds},
-        {"64 Mi flat", NULL, mebi << 20, 1, (int)rounds},
-        {"1000 of 64 Ki", NULL, 65536, (size_t)mebi * 1000 / 64, (int)rounds},
+        {"784-512-256-10", network, 0, 6, 10 * (int)rounds, false},
+        {"2.56 M flat", NULL, 2560000, 1, (int)rounds, false},
+        {"10000 of 256", NULL, 256, 10000, (int)rounds, false},
+        {"10000 apart", NULL, 256, 10000, (int)rounds, true},
+        {"64 Mi flat", NULL, mebi << 20, 1, (int)rounds, false},
+        {"1000 of 64 Ki", NULL, 65536, (size_t)mebi * 1000 / 64, (int)rounds, false},
     };
     tread_context *contexts[16];
     for (int t = 0; t < threads.n; t++)
         contexts[t] = bench_context((int)threads.values[t]);
-    printf("%-15s %-13s %7s %10s %9s %8s %9s %12s\n", "layout", "step", "threads", "us", "ns/value", "GB/s", "of rmw",
+    printf("%-15s %-19s %7s %10s %9s %8s %9s %12s\n", "layout", "step", "threads", "us", "ns/value", "GB/s", "of rmw",
            "longer");
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (bench_listed(layouts, all[i].name))

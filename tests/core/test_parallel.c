@@ -1,6 +1,9 @@
 #include "core/parallel.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/context.h"
 #include "core/dnn.h"
@@ -142,6 +145,66 @@ START_TEST(a_sum_by_chunks_has_the_same_bits_at_every_count) {
 }
 END_TEST
 
+/* Chunks that only the first thread does fast. */
+typedef struct held_up {
+    pthread_t first;
+    atomic_int others;
+} held_up;
+
+static void hold_up_others(void *argument, int64_t begin, int64_t end) {
+    held_up *h = argument;
+    for (int64_t i = begin; i < end && !pthread_equal(pthread_self(), h->first); i++) {
+        atomic_fetch_add(&h->others, 1);
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+}
+
+/* It is given up soon, and tried again now and then. */
+START_TEST(a_fork_that_does_not_pay_is_given_up) {
+    if (tread_parallel_openmp_version() == 0)
+        return;
+    tread_context *context = context_of(4);
+    tread_fork_judge judge = {0};
+    held_up h = {.first = pthread_self()};
+    for (int call = 0; call < 100; call++)
+        tread_parallel_chunks(context, 8, &judge, hold_up_others, &h);
+    ck_assert(judge.is_alone);
+    ck_assert_int_gt(h.others, 0);
+    ck_assert_int_lt(h.others, 200); /* of 800 */
+    const int before = h.others;
+    for (int call = 0; call < 300 && h.others == before; call++)
+        tread_parallel_chunks(context, 8, &judge, hold_up_others, &h);
+    ck_assert_int_gt(h.others, before);
+    tread_context_destroy(context);
+}
+END_TEST
+
+/* Whoever takes it, each chunk is done once; on one thread, and where no fork is wanted, in one piece. */
+START_TEST(every_chunk_is_done_once) {
+    static const int64_t sizes[] = {0, 1, 2, 3, 7, 16, 63, 64, 65, 1000, MAX_N};
+    for (int c = 0; c < N_COUNTS; c++) {
+        tread_context *context = context_of(thread_counts[c]);
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+            for (int fork = 0; fork < 2; fork++)
+                for (int repeat = 0; repeat < 20; repeat++) {
+                    static visits v;
+                    tread_fork_judge judge = {0};
+                    int64_t wrong = 0, pieces = 0;
+                    memset(&v, 0, sizeof v);
+                    tread_parallel_chunks(context, sizes[s], fork == 1 ? &judge : NULL, visit, &v);
+                    for (int64_t i = 0; i < MAX_N; i++) {
+                        wrong += v.count[i] != (i < sizes[s]);
+                        pieces += v.begins[i];
+                    }
+                    ck_assert_int_eq(wrong, 0);
+                    if (fork == 0 || thread_counts[c] == 1)
+                        ck_assert_int_eq(pieces, sizes[s] > 0);
+                }
+        tread_context_destroy(context);
+    }
+}
+END_TEST
+
 START_TEST(chunks_cover_and_are_bounded) {
     static const int64_t sizes[] = {1,
                                     15,
@@ -268,9 +331,11 @@ START_TEST(a_call_inside_a_region_of_the_caller_works) {
 END_TEST
 
 TEST_MAIN("parallel", every_index_is_visited_once, a_crowd_forks_for_more_work, no_indices_call_nothing,
-          a_sum_by_chunks_has_the_same_bits_at_every_count, chunks_cover_and_are_bounded, a_region_takes_no_memory,
-          the_host_s_settings_stay, the_host_may_allow_fewer_threads, a_call_inside_a_region_of_the_caller_works)
+          a_sum_by_chunks_has_the_same_bits_at_every_count, chunks_cover_and_are_bounded, every_chunk_is_done_once,
+          a_fork_that_does_not_pay_is_given_up, a_region_takes_no_memory, the_host_s_settings_stay,
+          the_host_may_allow_fewer_threads, a_call_inside_a_region_of_the_caller_works)
 #else
 TEST_MAIN("parallel", every_index_is_visited_once, a_crowd_forks_for_more_work, no_indices_call_nothing,
-          a_sum_by_chunks_has_the_same_bits_at_every_count, chunks_cover_and_are_bounded, a_region_takes_no_memory)
+          a_sum_by_chunks_has_the_same_bits_at_every_count, chunks_cover_and_are_bounded, every_chunk_is_done_once,
+          a_fork_that_does_not_pay_is_given_up, a_region_takes_no_memory)
 #endif

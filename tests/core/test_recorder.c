@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/dnn.h"
 #include "core/memory.h"
@@ -74,6 +75,20 @@ START_TEST(spans_lie_in_each_other) {
         ck_assert_int_eq(e[0].row, 2);
         ck_assert_int_eq(e[2].row, 3);
     }
+    end();
+}
+END_TEST
+
+START_TEST(the_longest_is_kept) {
+    start(1, 64);
+    for (int i = 0; i < 3; i++) {
+        tread_time_span span = begin("x");
+        if (i == 1)
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+        tread_time_span_end(context, span, (tread_cost){0});
+    }
+    ck_assert_uint_ge(row(0)->longest, 20000000);
+    ck_assert_uint_le(row(0)->longest, row(0)->ns);
     end();
 }
 END_TEST
@@ -248,7 +263,7 @@ START_TEST(every_failing_allocation_is_reported) {
 }
 END_TEST
 
-TEST_MAIN("recorder", spans_lie_in_each_other, rows_differ_by_every_part_of_the_key, what_finds_no_room_is_counted,
-          what_a_failure_leaves_open_ends_with_its_parent, only_its_own_thread_is_recorded,
-          regions_have_a_piece_a_thread, products_are_recorded_with_shape_and_cost,
+TEST_MAIN("recorder", spans_lie_in_each_other, the_longest_is_kept, rows_differ_by_every_part_of_the_key,
+          what_finds_no_room_is_counted, what_a_failure_leaves_open_ends_with_its_parent,
+          only_its_own_thread_is_recorded, regions_have_a_piece_a_thread, products_are_recorded_with_shape_and_cost,
           every_failing_allocation_is_reported)

@@ -77,7 +77,7 @@ const float *slot_of(const tread_optimizer *optimizer, size_t item, int s) {
 bool states_equal(const tread_optimizer *a, const tread_optimizer *b) {
     bool equal = a->n_items == b->n_items;
     for (size_t i = 0; i < a->n_items && equal; i++) {
-        equal = a->items[i].progress.step == b->items[i].progress.step && a->items[i].n == b->items[i].n;
+        equal = tread_item_progress(a, i)->step == tread_item_progress(b, i)->step && a->items[i].n == b->items[i].n;
         for (int s = 0; s < a->type->n_slots && equal; s++) {
             const float *x = slot_of(a, i, s), *y = slot_of(b, i, s);
             equal =

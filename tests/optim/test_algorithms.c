@@ -226,15 +226,15 @@ START_TEST(nadam_keeps_the_product_of_its_momenta) {
     params_set_grads(&p, 2, 0);
     step(optimizer);
     double first = mu(1, 0.3) * mu(2, 7) * mu(3, 7), late = mu(1, 7) * mu(2, 7);
-    ck_assert_double_eq_tol(optimizer->items[0].progress.scalars[0], first, 1e-14);
-    ck_assert_double_eq_tol(optimizer->items[1].progress.scalars[0], late, 1e-14);
+    ck_assert_double_eq_tol(tread_item_progress(optimizer, 0)->scalars[0], first, 1e-14);
+    ck_assert_double_eq_tol(tread_item_progress(optimizer, 1)->scalars[0], late, 1e-14);
     tread_state *state = tread_optimizer_state_dict(optimizer);
     const tread_state *states, *one;
     double saved;
     ck_assert_ok(tread_state_get(state, "state", TREAD_STATE_TREE, &states));
     ck_assert_ok(tread_state_get(states, "p1", TREAD_STATE_TREE, &one));
     ck_assert_ok(tread_state_get_real(one, "mu_product", &saved));
-    ck_assert(saved == optimizer->items[1].progress.scalars[0]);
+    ck_assert(saved == tread_item_progress(optimizer, 1)->scalars[0]);
     tread_state_destroy(state);
     tread_optimizer_destroy(optimizer);
     params_destroy(&p);

@@ -405,7 +405,7 @@ static void check_view(const tread_optimizer *optimizer, size_t type, const char
         const char *bracket = strchr(line, '('), *step = strstr(line, "step ");
         tread_shape_text(shape, x->rank, x->shape);
         ck_assert(bracket != NULL && strncmp(bracket, shape, strlen(shape)) == 0);
-        snprintf(expected, sizeof expected, "step %d\n", (int)optimizer->items[i].progress.step);
+        snprintf(expected, sizeof expected, "step %d\n", (int)tread_item_progress(optimizer, i)->step);
         ck_assert_msg(step != NULL && strncmp(step, expected, strlen(expected)) == 0, "no %s in\n%s", expected, line);
     }
 }

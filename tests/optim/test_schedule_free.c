@@ -104,7 +104,7 @@ static void check_trajectory(const char *spec) {
                 check(spec, i, e, param_data(&p, i)[e], all[i][e].y.value, all[i][e].y.error);
             }
     }
-    double sum = optimizer->items[1].progress.scalars[0], largest = optimizer->items[1].progress.scalars[1];
+    double sum = tread_item_progress(optimizer, 1)->scalars[0], largest = tread_item_progress(optimizer, 1)->scalars[1];
     ck_assert_double_eq_tol(sum, all[1][0].sum, 1e-13 * fabs(sum)); /* the reference's pow, against our own */
     ck_assert_double_eq_tol(largest, all[1][0].largest, 1e-14);
     ck_assert_ok(tread_optimizer_set_training(optimizer, false));

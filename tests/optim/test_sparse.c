@@ -171,7 +171,7 @@ static void compare(const char *spec, const struct shape *shape) {
         snapshot_free(&before);
         entries_free(&e);
     }
-    ck_assert_uint_eq(optimizer->items[0].progress.step, 12); /* the two of no rows are counted */
+    ck_assert_uint_eq(tread_item_progress(optimizer, 0)->step, 12); /* the two of no rows are counted */
     free(sum);
     free(all);
     tread_optimizer_destroy(optimizer);
@@ -257,7 +257,7 @@ START_TEST(kinds_of_gradient_may_alternate) {
             ck_assert_ok(tread_optimizer_step(x, NULL));
             ck_assert_ok(tread_optimizer_step(y, NULL));
             ck_assert_msg(tables_equal(a, b) && states_equal(x, y), "%s, step %d", specs[s], (int)t);
-            ck_assert_uint_eq(x->items[0].progress.step, (uint64_t)(t - (t + 1) / 3 + 1));
+            ck_assert_uint_eq(tread_item_progress(x, 0)->step, (uint64_t)(t - (t + 1) / 3 + 1));
             entries_free(&e);
         }
         tread_optimizer_destroy(x);
@@ -319,7 +319,7 @@ START_TEST(no_rows_are_a_step_that_changes_nothing) {
         for (int64_t row = 0; row < 40; row++)
             if (!row_stayed(optimizer, &before, row, 16))
                 ck_abort_msg("%s: row %lld changed", specs[s], (long long)row);
-        ck_assert_uint_eq(optimizer->items[0].progress.step, 2);
+        ck_assert_uint_eq(tread_item_progress(optimizer, 0)->step, 2);
         ck_assert_uint_eq(table->tensor.version, version + 1);
         ck_assert_fails(tread_tensor_set_sparse_grad(&table->tensor, 2, (const int32_t[]){3, 40}, other.rows),
                         TREAD_ERROR_ARGUMENT, "40");

@@ -150,8 +150,8 @@ START_TEST(zero_and_none_differ) {
         run_steps(y, &b, 3, 5);
         run_steps(z, &c, 3, 5);
         ck_assert_msg(params_equal(&a, &b), "%s", battery_specs[s]);
-        ck_assert_uint_eq(x->items[0].progress.step, 5);
-        ck_assert_uint_eq(z->items[0].progress.step, 4);
+        ck_assert_uint_eq(tread_item_progress(x, 0)->step, 5);
+        ck_assert_uint_eq(tread_item_progress(z, 0)->step, 4);
         tread_optimizer_destroy(x);
         tread_optimizer_destroy(y);
         tread_optimizer_destroy(z);

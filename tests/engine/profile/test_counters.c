@@ -20,13 +20,15 @@ static int hardware_error, software_error; /* 0: it can */
 static bool user_space_is_allowed;
 static uint64_t numbers[3];
 static int n_open, n_on, next_file;
+enum { ENDED = 12 }; /* a thread that is in the list, and over */
 
 static int fake_open(struct perf_event_attr *attributes, pid_t thread) {
     const bool is_software = attributes->type == PERF_TYPE_SOFTWARE;
     const int error = is_software ? software_error : hardware_error;
     ck_assert(attributes->disabled && attributes->inherit);
     ck_assert_int_eq(attributes->size, sizeof *attributes);
-    (void)thread;
+    if (thread == ENDED)
+        return errno = ESRCH, -1;
     if (error != 0 && !(attributes->exclude_kernel && user_space_is_allowed))
         return errno = error, -1;
     n_open++;
@@ -148,6 +150,19 @@ START_TEST(threads_are_counted_one_by_one) {
     memcpy(numbers, (uint64_t[]){100, 1000, 1000}, sizeof numbers);
     count("");
     ck_assert_double_eq(got[TREAD_COUNT_CYCLES].total, 100); /* this process has one */
+    static const char *const folders[] = {
+        "proc", "proc/self", "proc/self/task", "proc/self/task/11", "proc/self/task/12", "proc/self/task/13"};
+    char root[4096];
+    test_folder_create();
+    snprintf(root, sizeof root, "%s", test_path(""));
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        ck_assert_int_eq(mkdir(test_path(folders[i]), 0777), 0);
+    count(root);
+    ck_assert(got[TREAD_COUNT_CYCLES].available);
+    ck_assert_double_eq(got[TREAD_COUNT_CYCLES].total, 200);
+    for (size_t i = sizeof folders / sizeof *folders; i-- > 0;)
+        rmdir(test_path(folders[i]));
+    test_folder_remove();
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 /* The trace file: that it is what viewers of the Trace Event Format read, and what becomes of a file that cannot be
  * written. */
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <string.h>
@@ -246,6 +247,16 @@ START_TEST(names_are_quoted) {
 }
 END_TEST
 
+static int count_files(void) {
+    int n = 0;
+    DIR *folder = opendir(test_path(""));
+    ck_assert_ptr_nonnull(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        n += entry->d_name[0] != '.';
+    closedir(folder);
+    return n;
+}
+
 START_TEST(a_file_that_cannot_be_written_leaves_the_old_one) {
     start(4096);
     const char *path = test_path("trace.json");
@@ -269,6 +280,7 @@ START_TEST(a_file_that_cannot_be_written_leaves_the_old_one) {
         uint8_t *old = test_read(path, &size);
         ck_assert(size == 3 && memcmp(old, "old", 3) == 0);
         free(old);
+        ck_assert_int_eq(count_files(), 1);
     }
     json_decref(load(path));
     end();
