@@ -91,7 +91,7 @@ TREAD_KERNEL_BODY void turn_square(const block *b, int64_t row, int64_t column) 
             lines[i] += before;
         }
         if (b->relu)
-            lines[i] = (line)((mask)lines[i] & ~(mask)(lines[i] < 0)); /* as finish() */
+            lines[i] = (line)((mask)lines[i] & ~(mask)(lines[i] < 0.0F)); /* as finish() */
         memcpy(to, &lines[i], sizeof(line));
     }
 }

@@ -12,10 +12,8 @@
 #include "engine/profile/statistics.h"
 #include "engine/profile/sweep_world.h"
 
-#define SAMPLE_SECONDS 2e-3 /* a sample lasts about so long, or one step */
-#define WARM_SECONDS                                                                                                   \
-    5e-3 /* what is shorter runs once before it is timed: others have had the cache, and the threads                   \
-          */
+#define SAMPLE_SECONDS 5e-3 /* a sample lasts about so long, or one step */
+#define WARM_SECONDS 1e-2   /* what is shorter runs untimed first: others have had the cache, and the threads */
 #define MOST_REPEATS 100000
 
 /* What takes its turn in a round. */
@@ -203,9 +201,10 @@ static tread_status warm_up(const turns *w, variant *v) {
 }
 
 static tread_status take_sample(const turns *w, variant *v) {
-    double scale;
+    double untimed;
+    /* Half a sample's worth: after a change of team it takes some regions until each thread has a CPU of its own. */
     if (v->warm)
-        TREAD_TRY(run_once(w, v, &scale));
+        TREAD_TRY(time_once(w, v, (v->repeats + 1) / 2, &untimed));
     TREAD_TRY(time_once(w, v, v->repeats, &v->samples[v->n_samples]));
     v->n_samples++;
     return TREAD_OK;
