@@ -74,6 +74,13 @@ static void prepare_step(world *w, const path *p) {
 
 static void run_step(world *w) { bench_must(tread_optimizer_step(w->optimizer, NULL) == TREAD_OK, "step"); }
 
+/* The step with clipping in its pass. */
+static void run_step_with(world *w) {
+    tread_step_options o = tread_step_defaults();
+    o.max_norm = 1;
+    bench_must(tread_optimizer_step_with(w->optimizer, NULL, &o, NULL) == TREAD_OK, "step");
+}
+
 static void run_clip(world *w) {
     double norm;
     bench_must(tread_optimizer_clip_grad_norm(w->optimizer, 1, 2, NULL, &norm) == TREAD_OK, "clip");
@@ -171,6 +178,7 @@ static const path paths[] = {
     STEP("step_radam", "radam:lr=0.001"),
     STEP("step_lion", "lion:lr=0.001"),
     STEP("step_schedule_free_adamw", "schedule_free_adamw:lr=0.001"),
+    {"step_adam_clip", 2, prepare_step, run_step_with, "adam:lr=0.001", 0, {784, 512, 256, 10}},
     {"clip_grad_norm", 2, prepare_step, run_clip, "adam:lr=0.001", 0, {784, 512, 256, 10}},
     {"gather_64", 10, prepare_batches, run_gather, NULL, 64, {0}},
     {"train_A32", 4, prepare_training, run_training, "sgd:lr=0.05,momentum=0.9", 32, {784, 128, 10}},
