@@ -236,6 +236,14 @@ static void measure(bench *b, const layout *l, const kind *k, tread_context *con
             if (there[i])
                 prepare(&all[t][i], i == FLAT ? flat : many, a);
         }
+    for (int t = 0; t < n_contexts;
+         t++) { /* steps that are compared: what is done again finds its arrays in the cache */
+        int repeats = all[t][STEP].repeats;
+        for (int i = FLAT; i <= PLAIN; i++)
+            repeats = there[i] && all[t][i].repeats > repeats ? all[t][i].repeats : repeats;
+        for (int i = STEP; i <= PLAIN; i++)
+            all[t][i].repeats = repeats;
+    }
     for (int round = 0; round < l->rounds; round++)
         for (int t = 0; t < n_contexts; t++)
             for (int i = 0; i < N_CONTESTANTS; i++) {
