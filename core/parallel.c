@@ -8,7 +8,6 @@
 #if TREAD_HAVE_OPENMP
 #include <omp.h>
 #include <stdatomic.h>
-#include <time.h>
 #endif
 
 int tread_parallel_openmp_version(void) {
@@ -35,6 +34,11 @@ static bool spreads_now(bool crowded) {
     static _Thread_local unsigned regions;
     return !crowded && regions++ % SPREAD_EVERY == 0;
 }
+
+static bool pays(const tread_context *context, int64_t n, int64_t grain) {
+    const bool crowded = tread_context_resolve(context)->count.crowded;
+    return tread_context_threads(context) > 1 && (crowded ? n / TREAD_CROWDED_GRAINS : n) >= 2 * grain;
+}
 #endif
 
 void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, int64_t align, tread_range_fn *body,
@@ -42,12 +46,11 @@ void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, 
     if (n <= 0)
         return;
 #if TREAD_HAVE_OPENMP
-    const int threads = tread_context_threads(context);
-    const bool crowded = tread_context_resolve(context)->count.crowded;
-    if (threads > 1 && (crowded ? n / TREAD_CROWDED_GRAINS : n) >= 2 * grain) {
+    if (pays(context, n, grain)) {
+        const int threads = tread_context_threads(context);
         tread_recorder *recorder = tread_recorder_of_region(context);
         const uint64_t begun = recorder != NULL ? tread_recorder_clock() : 0;
-        const bool spreads = spreads_now(crowded);
+        const bool spreads = spreads_now(tread_context_resolve(context)->count.crowded);
         tread_spread spread;
         if (spreads)
             spread = (tread_spread){0};
@@ -110,44 +113,6 @@ static void take_chunks(region *r, int own) {
     }
 }
 
-static double clock_seconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-#define FIRST_INTERVAL 4
-#define LONGEST_INTERVAL 256
-#define TRIES 3 /* in a row: threads that have gone to sleep are slow at first */
-
-/* Less time counts at once, more by and by: one bad time may be chance. */
-static void learn(double *seconds, double now) {
-    *seconds = *seconds == 0 || now < *seconds ? now : *seconds + (now - *seconds) / 8;
-}
-
-/* Work that takes longer by all threads is always theirs: what can go wrong with a fork is small beside it, and trials
- * would cost more. */
-#define LARGE_SECONDS 0.004
-
-/* Says whether this call of n chunks is to be done alone. */
-static bool try_alone(tread_fork_judge *judge, int64_t n) {
-    if (judge->forked * (double)n > LARGE_SECONDS)
-        return false;
-    if (judge->interval == 0)
-        judge->interval = judge->left = FIRST_INTERVAL;
-    return judge->left <= 0 ? !judge->is_alone : judge->is_alone;
-}
-
-static void judge_call(tread_fork_judge *judge, bool alone, double seconds) {
-    learn(alone ? &judge->alone : &judge->forked, seconds);
-    const bool was_alone = judge->is_alone;
-    judge->is_alone = judge->alone > 0 && judge->alone < judge->forked;
-    if (judge->is_alone != was_alone)
-        judge->interval = judge->left = FIRST_INTERVAL;
-    else if (judge->left-- == 1 - TRIES)
-        judge->left = judge->interval = judge->interval < LONGEST_INTERVAL ? 2 * judge->interval : LONGEST_INTERVAL;
-}
-
 static void fork_for_chunks(const tread_context *context, int64_t n, tread_range_fn *body, void *argument) {
     const int threads = tread_context_threads(context);
     region r = {.n_parts = threads < MAX_PARTS ? threads : MAX_PARTS, .body = body, .argument = argument};
@@ -176,24 +141,18 @@ static void fork_for_chunks(const tread_context *context, int64_t n, tread_range
 }
 #endif
 
-void tread_parallel_chunks(const tread_context *context, int64_t n, tread_fork_judge *judge, tread_range_fn *body,
+void tread_parallel_chunks(const tread_context *context, int64_t n, int64_t grain, tread_range_fn *body,
                            void *argument) {
     if (n <= 0)
         return;
 #if TREAD_HAVE_OPENMP
-    if (judge != NULL && n > 1 && tread_context_threads(context) > 1) {
-        const bool alone = try_alone(judge, n);
-        const double begun = clock_seconds();
-        if (alone)
-            body(argument, 0, n);
-        else
-            fork_for_chunks(context, n, body, argument);
-        judge_call(judge, alone, (clock_seconds() - begun) / (double)n);
+    if (pays(context, n, grain)) {
+        fork_for_chunks(context, n, body, argument);
         return;
     }
 #else
     (void)context;
-    (void)judge;
+    (void)grain;
 #endif
     body(argument, 0, n);
 }

@@ -24,19 +24,11 @@ typedef void tread_range_fn(void *argument, int64_t begin, int64_t end);
 void tread_parallel_for(const tread_context *context, int64_t n, int64_t grain, int64_t align, tread_range_fn *body,
                         void *argument);
 
-/* Whether a fork pays for some work that is done again and again, learnt from the times before; all 0 at first. Threads
- * that share a core with a busy neighbour, or that are more than there are cores, cost far more than a fork does. */
-typedef struct tread_fork_judge {
-    double forked, alone; /* seconds a chunk, by all threads and by one; 0: not tried yet */
-    bool is_alone;        /* that is the faster way */
-    int interval, left;   /* calls from one trial of the other way to the next, and until it */
-} tread_fork_judge;
-
 /* Calls body over [0, n), n chunks of about equal work that do not depend on the thread count. Each thread begins with
  * a contiguous part of its own, chunk by chunk, and then takes what others have not begun: a thread that a neighbour
- * holds up holds up nobody else for longer than its chunk. On the calling thread alone where judge is NULL, and where
- * it has found that to be faster. */
-void tread_parallel_chunks(const tread_context *context, int64_t n, tread_fork_judge *judge, tread_range_fn *body,
+ * holds up holds up nobody else for longer than its chunk. On the calling thread alone, in one piece, where
+ * n < 2 * grain, as above. */
+void tread_parallel_chunks(const tread_context *context, int64_t n, int64_t grain, tread_range_fn *body,
                            void *argument);
 
 /* Reductions: [0, n) in at most TREAD_MAX_CHUNKS chunks of equal size (the last may be short), a function of n alone.

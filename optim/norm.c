@@ -10,7 +10,7 @@
 #include "core/sparse_grad.h"
 #include "optim/vector.h"
 
-#define FORK 262144 /* gradient entries that are worth a second thread: 8 us of work on one */
+#define FORK 65536 /* gradient entries that are worth a second thread */
 
 /* ---- Kernels over part of a chunk ---- */
 
@@ -171,7 +171,7 @@ static int64_t entries_of(const tread_tensor *x) {
     return x->grad_state == TREAD_GRAD_SPARSE ? x->sparse->n_rows * x->sparse->row_size : x->count;
 }
 
-static void run(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, pass p) {
+static void run(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, pass p) {
     if (n == 0)
         return;
     int64_t entries = 0;
@@ -180,7 +180,7 @@ static void run(const tread_context *context, tread_leaves *leaves, size_t first
     int64_t end = first + n < leaves->count ? leaves->items[first + n].first_chunk : leaves->n_chunks;
     p.leaves = leaves;
     p.first = leaves->items[first].first_chunk;
-    tread_parallel_chunks(context, end - p.first, entries >= FORK ? &leaves->judge : NULL, run_chunks, &p);
+    tread_parallel_chunks(context, end - p.first, entries >= FORK ? 1 : end - p.first, run_chunks, &p);
 }
 
 static void coalesce(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n) {
@@ -189,7 +189,7 @@ static void coalesce(const tread_context *context, const tread_leaves *leaves, s
             tread_sparse_grad_coalesce(context, leaves->items[i].tensor);
 }
 
-void tread_leaves_scale(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, float by) {
+void tread_leaves_scale(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float by) {
     for (size_t i = first; i < first + n && by != by; i++)
         if (leaves->items[i].tensor->grad_state == TREAD_GRAD_ZERO)
             tread_tensor_grad(leaves->items[i].tensor); /* 0 * NaN is NaN: such zeros must be written out */
@@ -197,7 +197,7 @@ void tread_leaves_scale(const tread_context *context, tread_leaves *leaves, size
     run(context, leaves, first, n, (pass){.work = SCALE, .number = by});
 }
 
-void tread_leaves_clamp(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, float limit) {
+void tread_leaves_clamp(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float limit) {
     coalesce(context, leaves, first, n);
     run(context, leaves, first, n, (pass){.work = CLAMP, .number = limit});
 }

@@ -18,7 +18,6 @@ typedef struct tread_leaves {
     tread_leaf *items;
     size_t count;
     int64_t n_chunks;
-    tread_fork_judge judge;
     double *partial_sums; /* n_chunks of them, or more where an optimizer's reduce needs more */
 } tread_leaves;
 
@@ -39,8 +38,8 @@ size_t tread_leaf_of_chunk(const tread_leaves *leaves, int64_t chunk);
  * 0 where no leaf has a gradient. Not finite if any gradient is not. */
 double tread_leaves_norm(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, double p);
 /* Multiplies the gradients. */
-void tread_leaves_scale(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, float scale);
+void tread_leaves_scale(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float scale);
 /* Limits each entry to [-limit, limit]. */
-void tread_leaves_clamp(const tread_context *context, tread_leaves *leaves, size_t first, size_t n, float limit);
+void tread_leaves_clamp(const tread_context *context, const tread_leaves *leaves, size_t first, size_t n, float limit);
 
 #endif

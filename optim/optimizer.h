@@ -55,7 +55,6 @@ struct tread_optimizer {
     tread_leaves leaves;    /* one per item */
     unsigned char *factors; /* n_items * TREAD_MAX_FACTORS: one for each kind of the plan */
     tread_step_plan plan;
-    tread_fork_judge judge; /* of the pass over all pieces */
     bool skip_next, skipped, evaluating;
     bool solving;          /* a solver's step is under way */
     int64_t closure_calls; /* of the last step */

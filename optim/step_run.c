@@ -9,8 +9,10 @@
 
 const float tread_step_zeros[TREAD_STEP_BLOCK] __attribute__((aligned(64))) = {0};
 
-/* What is worth a second thread, in bytes moved: 8 us of work on one, where two break even. */
-#define FORK ((int64_t)2 << 20)
+/* Bytes moved that are worth a second thread. Where gradients lie in the caches of several cores, as a backward leaves
+ * them, one thread would have to fetch them: measured, 100 000 parameters take SGD 10 us by two threads then, and 25 to
+ * 50 by one. */
+#define FORK ((int64_t)512 << 10)
 
 /* ---- Chunks ----
  *
@@ -133,8 +135,8 @@ static void run_pass(pass p) {
     tread_optimizer *optimizer = p.optimizer;
     const int64_t bytes = optimizer->plan.n_bytes;
     p.chunk = chunk_bytes(bytes);
-    tread_parallel_chunks(optimizer->context, (bytes + p.chunk - 1) / p.chunk, bytes >= FORK ? &optimizer->judge : NULL,
-                          run_chunks, &p);
+    const int64_t n = (bytes + p.chunk - 1) / p.chunk;
+    tread_parallel_chunks(optimizer->context, n, p.chunk < FORK / 2 ? FORK / 2 / p.chunk : 1, run_chunks, &p);
 }
 
 void tread_step_run_switch(tread_optimizer *optimizer, bool training) {
@@ -176,7 +178,7 @@ static void reduce_chunks(void *argument, int64_t begin, int64_t end) {
 static void reduce_all(tread_optimizer *optimizer) {
     const tread_optimizer_type *type = optimizer->type;
     tread_leaves *leaves = &optimizer->leaves;
-    tread_parallel_chunks(optimizer->context, leaves->n_chunks, optimizer->plan.n_bytes >= FORK ? &leaves->judge : NULL,
+    tread_parallel_chunks(optimizer->context, leaves->n_chunks, optimizer->plan.n_bytes >= FORK ? 1 : leaves->n_chunks,
                           reduce_chunks, optimizer);
     for (size_t i = 0; i < optimizer->n_items; i++) {
         tread_optimizer_item *item = &optimizer->items[i];
