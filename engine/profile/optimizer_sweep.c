@@ -133,15 +133,17 @@ static void clean_up(turns *w) {
 
 /* ---- Measuring ---- */
 
+/* An empty region's range: so long that it is forked for with more threads than CPUs, too. */
+static int64_t region_items(const tread_sweep *sweep, size_t t) {
+    return 2 * TREAD_CROWDED_GRAINS * (int64_t)sweep->threads[t];
+}
+
 static void do_nothing(void *argument, int64_t begin, int64_t end) { (void)argument, (void)begin, (void)end; }
 
 static void count_calls(void *argument, int64_t begin, int64_t end) {
     (void)begin, (void)end;
     atomic_fetch_add_explicit((atomic_int *)argument, 1, memory_order_relaxed);
 }
-
-/* So much work forks on any number of CPUs. */
-static int64_t worth_a_fork(int threads) { return (int64_t)2 * threads * TREAD_CROWDED_GRAINS; }
 
 /* Moves what a step moves; *ret_scale: how many times as much it would have been, were there memory for it. */
 static void move_as(const turns *w, const variant *v, double *ret_scale) {
@@ -170,7 +172,7 @@ static tread_status run_once(const turns *w, const variant *v, double *ret_scale
     case SMALL: return tread_optimizer_step(w->world.small[v->index], NULL);
     case TRAFFIC: move_as(w, v, ret_scale); break;
     case RMW: tread_bandwidth_run(sweep->bandwidth, context, tread_traffic_rmw, w->sets[v->index]); break;
-    case FORK: tread_parallel_for(context, worth_a_fork(sweep->threads[v->t]), 1, 1, do_nothing, NULL); break;
+    case FORK: tread_parallel_for(context, region_items(sweep, v->t), 1, 1, do_nothing, NULL); break;
     }
     return TREAD_OK;
 }
@@ -187,8 +189,8 @@ static tread_status time_once(const turns *w, const variant *v, int repeats, dou
 static void see_threads(const turns *w, const variant *v) {
     tread_sweep *sweep = w->sweep;
     atomic_int calls = 0;
-    tread_parallel_for(sweep->contexts[v->t], worth_a_fork(sweep->threads[v->t]), 1, 1, count_calls, &calls);
-    if (calls < sweep->threads[v->t])
+    tread_parallel_for(sweep->contexts[v->t], region_items(sweep, v->t), 1, 1, count_calls, &calls);
+    if (calls < sweep->threads[v->t] && (sweep->fewest_threads == 0 || calls < sweep->fewest_threads))
         sweep->fewest_threads = calls;
 }
 
