@@ -9,6 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/profile_output.h"
 #include "cli/progress.h"
+#include "cli/specs.h"
 
 #define MAX_NAMES 64
 
@@ -178,13 +179,21 @@ static int run_and_show(const cli_command *command, const profile_options *o, co
     const cli_profile_file files[] = {{"output", o->output}, {"plot", d->path}};
     if (!cli_profile_files_differ(command, files, 2))
         return CLI_USAGE;
-    if (!cli_profile_files_can_be_made(files, 2) || measure(o, optimizers, layouts, &result) != TREAD_OK)
+    for (size_t i = 0; i < optimizers->count; i++)
+        if (!cli_check_optimizer(command, "--optimizers", optimizers->items[i]))
+            return CLI_USAGE;
+    if (!cli_profile_files_can_be_made(files, 2) || tread_info(NULL, &report->info) != TREAD_OK)
+        return cli_fail(command, "%s", tread_last_error());
+    const tread_status status = measure(o, optimizers, layouts, &result);
+    if (status == TREAD_ERROR_ARGUMENT || status == TREAD_ERROR_SHAPE) /* of what was asked for */
+        return cli_misuse(command, "%s", tread_last_error());
+    if (status != TREAD_OK)
         return cli_fail(command, "%s", tread_last_error());
     int code = CLI_DONE;
     report->result = result;
     if (result->n_rows == 0)
         code = cli_fail(command, "interrupted before anything was measured");
-    else if (tread_info(NULL, &report->info) != TREAD_OK || !show(o, report, d))
+    else if (!show(o, report, d))
         code = cli_fail(command, "%s", tread_last_error());
     tread_profile_optimizer_destroy(result);
     return code;

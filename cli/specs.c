@@ -99,9 +99,9 @@ static bool try_scheduler(const cli_command *command, trial *t, const char *opti
     return false;
 }
 
-bool cli_check_specs(const cli_command *command, const char *optimizer_spec, const char *scheduler_spec) {
-    if (!check_name(command, "--optimizer", optimizer_spec, tread_optimizer_type_name, tread_optimizer_type_count(),
-                    never) ||
+static bool check_specs(const cli_command *command, const char *where, const char *optimizer_spec,
+                        const char *scheduler_spec) {
+    if (!check_name(command, where, optimizer_spec, tread_optimizer_type_name, tread_optimizer_type_count(), never) ||
         (scheduler_spec != NULL && !cli_check_scheduler_name(command, "--scheduler", scheduler_spec)))
         return false;
     trial t = {.n_groups = 0};
@@ -110,9 +110,17 @@ bool cli_check_specs(const cli_command *command, const char *optimizer_spec, con
     t.context = tread_context_create(&quiet);
     bool good = false;
     if (t.context == NULL || !add_group(&t, optimizer_spec))
-        cli_misuse(command, "--optimizer: %s", tread_last_error());
+        cli_misuse(command, "%s: %s", where, tread_last_error());
     else
         good = scheduler_spec == NULL || try_scheduler(command, &t, optimizer_spec, scheduler_spec);
     close_trial(&t);
     return good;
+}
+
+bool cli_check_optimizer(const cli_command *command, const char *where, const char *spec) {
+    return check_specs(command, where, spec, NULL);
+}
+
+bool cli_check_specs(const cli_command *command, const char *optimizer_spec, const char *scheduler_spec) {
+    return check_specs(command, "--optimizer", optimizer_spec, scheduler_spec);
 }

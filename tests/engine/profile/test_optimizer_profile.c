@@ -311,7 +311,7 @@ START_TEST(what_is_wrong_is_refused_before_anything_is_measured) {
     REFUSE(TREAD_ERROR_ARGUMENT, "optimizer 0 is NULL", o.optimizers = none, o.n_optimizers = 1);
     REFUSE(TREAD_ERROR_ARGUMENT, "65 optimizers are not from 1 to 64", o.optimizers = names, o.n_optimizers = 65);
     REFUSE(TREAD_ERROR_ARGUMENT, "0 layouts", o.n_layouts = 0);
-    REFUSE(TREAD_ERROR_ARGUMENT, "\"x\" is not a number", o.layouts = odd, o.n_layouts = 1);
+    REFUSE(TREAD_ERROR_ARGUMENT, "\"x\" is not a whole number", o.layouts = odd, o.n_layouts = 1);
     REFUSE(TREAD_ERROR_ARGUMENT, "the text is NULL", o.layouts = none, o.n_layouts = 1);
     REFUSE(TREAD_ERROR_ARGUMENT, "threads: 1 is asked for twice", o.threads = twice, o.n_threads = 3);
     REFUSE(TREAD_ERROR_ARGUMENT, "threads[0] = 0 is outside 1..1024", o.threads = zero, o.n_threads = 1);

@@ -25,6 +25,8 @@ START_TEST(all_forms_are_read) {
     must_be("big:2M", 1, 2000000, 1);
     must_be("big:1G", 1, 1000000000, 1);
     must_be("big:1Gi", 1, 1 << 30, 1);
+    must_be("big:1Ti", 1, (int64_t)1 << 40, 1);
+    must_be("big:1T", 1, 1000000000000, 1);
     must_be("equal:1000x64Ki", 1000, 1000 * 65536, 1);
     must_be("tiny:10kx256", 10000, 2560000, 1);
     must_be("mlp:784-512-256-10", 6, 784 * 512 + 512 + 512 * 256 + 256 + 2560 + 10, 6);
@@ -44,27 +46,30 @@ START_TEST(what_is_wrong_is_quoted) {
         {"big", "layout \"big\": there is no colon"},
         {"bigg:4", "there is no kind \"bigg\"; the forms are big:N, equal:COUNTxN"},
         {":4", "there is no kind \"\""},
-        {"big:", "layout big:: \"\" is not a number"},
-        {"big:0", "\"0\" is not a number of elements or tensors"},
-        {"big:-4", "\"-4\" is not a number"},
-        {"big:4.5", "\"4.5\" is not a number"},
-        {"big:4Q", "\"4Q\" is not a number of elements or tensors, such as 4096, 1000k, 64Ki, 16Mi"},
-        {"big:4 ", "\"4 \" is not a number"},
-        {"big:99999999999999999999", "\"99999999999999999999\" is more than 1099511627776"},
-        {"big:9223372036854775807Gi", "is more than 1099511627776"},
-        {"big:2048Gi", "is more than 1099511627776"},
+        {"big:", "layout \"big:\": \"\" is not a whole number from 1 to 1Ti, as in big:4096, big:1000k, big:16Mi"},
+        {"big:0", "\"0\" is not a whole number from 1 to 1Ti"},
+        {"big:-4", "\"-4\" is not a whole number"},
+        {"big:4.5", "\"4.5\" is not a whole number"},
+        {"big:4Q", "\"4Q\" is not a whole number from 1 to 1Ti"},
+        {"big:4 ", "\"4 \" is not a whole number"},
+        {"big:99999999999999999999", "\"99999999999999999999\" is more than 1Ti"},
+        {"big:9223372036854775807Gi", "is more than 1Ti"},
+        {"big:2048Gi", "is more than 1Ti, which is 1099511627776"},
+        {"big:16Ti", "layout \"big:16Ti\": \"16Ti\" is more than 1Ti"},
+        {"big:2T", "\"2T\" is more than 1Ti"},
+        {"mlp:784x10", "\"784x10\" is not a whole number from 1 to 1Ti, as in mlp:784-512-256-10, with dashes between"},
         {"equal:64Ki", "\"64Ki\" is not COUNTxN, such as 1000x64Ki"},
-        {"tiny:x4", "\"\" is not a number"},
-        {"tiny:4x", "\"\" is not a number"},
-        {"tiny:4x4x4", "\"4x4\" is not a number"},
+        {"tiny:x4", "\"\" is not a whole number"},
+        {"tiny:4x", "\"\" is not a whole number"},
+        {"tiny:4x4x4", "\"4x4\" is not a whole number"},
         {"tiny:10000001x4", "it has more than 10000000 tensors"},
         {"equal:10Mx1Gi", "it has more than 1099511627776 elements"},
         {"mlp:784", "mlp needs two widths or more"},
-        {"mlp:784-", "\"\" is not a number"},
-        {"mlp:784--10", "\"\" is not a number"},
+        {"mlp:784-", "\"\" is not a whole number"},
+        {"mlp:784--10", "\"\" is not a whole number"},
         {"mlp:1000000k-1000000k", "it has more than 1099511627776 elements"},
-        {"sizes:4++4", "\"\" is not a number"},
-        {"sizes:4+", "\"\" is not a number"},
+        {"sizes:4++4", "\"\" is not a whole number"},
+        {"sizes:4+", "\"\" is not a whole number"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         tread_tensor_layout layout = {.tensors = 77};
