@@ -128,6 +128,11 @@ static void clean_up(turns *w) {
 
 /* ---- Measuring ---- */
 
+/* An empty region's range: so long that it is forked for with more threads than CPUs, too. */
+static int64_t region_items(const tread_sweep *sweep, size_t t) {
+    return 2 * TREAD_CROWDED_GRAINS * (int64_t)sweep->threads[t];
+}
+
 static void do_nothing(void *argument, int64_t begin, int64_t end) { (void)argument, (void)begin, (void)end; }
 
 static void count_calls(void *argument, int64_t begin, int64_t end) {
@@ -162,7 +167,7 @@ static tread_status run_once(const turns *w, const variant *v, double *ret_scale
     case SMALL: return tread_optimizer_step(w->world.small[v->index], NULL);
     case TRAFFIC: move_as(w, v, ret_scale); break;
     case RMW: tread_bandwidth_run(sweep->bandwidth, context, tread_traffic_rmw, w->sets[v->index]); break;
-    case FORK: tread_parallel_for(context, 2 * sweep->threads[v->t], 1, 1, do_nothing, NULL); break;
+    case FORK: tread_parallel_for(context, region_items(sweep, v->t), 1, 1, do_nothing, NULL); break;
     }
     return TREAD_OK;
 }
@@ -179,8 +184,8 @@ static tread_status time_once(const turns *w, const variant *v, int repeats, dou
 static void see_threads(const turns *w, const variant *v) {
     tread_sweep *sweep = w->sweep;
     atomic_int calls = 0;
-    tread_parallel_for(sweep->contexts[v->t], 2 * sweep->threads[v->t], 1, 1, count_calls, &calls);
-    if (calls < sweep->threads[v->t])
+    tread_parallel_for(sweep->contexts[v->t], region_items(sweep, v->t), 1, 1, count_calls, &calls);
+    if (calls < sweep->threads[v->t] && (sweep->fewest_threads == 0 || calls < sweep->fewest_threads))
         sweep->fewest_threads = calls;
 }
 

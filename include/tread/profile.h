@@ -24,7 +24,7 @@ typedef struct tread_profile_noise {
 } tread_profile_noise;
 
 /* In whole sentences, each with a word for programs: "neighbours", "steal", "throttled", "frequency", "threads",
- * "cores", "quota", "spin", "spread". */
+ * "cores", "quota", "spin", "spread", "law". */
 #define TREAD_PROFILE_MAX_WARNINGS 12
 typedef struct tread_profile_warning {
     char kind[16];
@@ -99,7 +99,7 @@ typedef struct tread_profile_optimizer_options {
      *     sizes:N+N+...    any tensors; COUNTxN stands for several */
     const char *const *layouts;
     size_t n_layouts;
-    const int *threads; /* [NULL: 1, 2, 4, ... below the context's thread count, and that] */
+    const int *threads; /* [NULL: 1, 2, 4, ... below the context's thread count, and that; of 4: 1, 2, 3, 4] */
     size_t n_threads;
     int rounds;          /* [11] samples of each row, 1..1000 */
     double seconds;      /* [90] ends after a whole round when so many have passed, but not before one; 0: no limit */

@@ -228,6 +228,7 @@ START_TEST(misuse_is_refused) {
         {"optimizer --layouts big:64,", "--layouts: big:64, has an empty entry", 2},
         {"optimizer --layouts big:900Gi", "layout big:900Gi with the state of 4 optimizers takes", 1},
         {"optimizer --threads 0", "--threads: 0 is not a list", 2},
+        {"optimizer --threads none", "from 1 to 1024 with commas between, such as 1,2,4", 2},
         {"optimizer --threads 1,1", "threads: 1 is asked for twice", 1},
         {"optimizer --rounds 0", "--rounds: 0 is not a whole number from 1 to 1000", 2},
         {"optimizer --seconds -1", "--seconds: -1 is not a finite number", 2},
