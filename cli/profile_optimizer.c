@@ -214,12 +214,16 @@ const cli_command cli_profile_optimizer = {
     .name = "profile optimizer",
     .summary = "How optimizer steps scale over threads, and what bounds them.",
     .usage = "[options]",
-    .doc = "Steps of every optimizer on every layout with every thread count take turns, beside loops that only move\n"
-           "memory. Each row has the time of a step (median, and the median distance from it), the bytes that its\n"
-           "formula must move, that rate against the machine's own for as large a working set, speed-up, efficiency,\n"
-           "Karp and Flatt's serial fraction, and what bounds it: memory, cache, arithmetic, fork or other. From four\n"
-           "thread counts on, the Universal Scalability Law is fitted. docs/profiling.md explains how to read it.\n"
-           "Ctrl-C ends it with what has been measured.",
+    .doc =
+        "Steps of every optimizer on every layout with every thread count take turns, beside loops that only move\n"
+        "memory. Each row has the time of a step (median, and the median distance from it), the bytes that its\n"
+        "formula must move, that rate against the machine's own for as large a working set, speed-up, efficiency,\n"
+        "Karp and Flatt's serial fraction, and what bounds it: memory, cache, arithmetic, fork or other; a step that "
+        "is\n"
+        "too little work to be shared out stays on \"one thread\". From four thread counts on, 1 among them and none\n"
+        "above the number of CPUs, the Universal Scalability Law is fitted. docs/profiling.md explains how to read "
+        "it.\n"
+        "Ctrl-C ends it with what has been measured.",
     .run = run_profile_optimizer,
     .only_shows = true,
     .options = options_table,

@@ -157,7 +157,8 @@ static double value_of(const tread_profile_row *row, const column *c) {
 
 void cli_optimizer_print_csv(FILE *file, const cli_optimizer_report *report) {
     const tread_profile_optimizer_result *r = report->result;
-    fprintf(file, "optimizer,layout,tensors,parameters,bytes_per_parameter,threads,samples,steps_per_sample,bound");
+    fprintf(file,
+            "optimizer,layout,tensors,parameters,bytes_per_parameter,threads,samples,steps_per_sample,bound,regions");
     for (size_t c = 0; c < N_COLUMNS; c++)
         fprintf(file, ",%s", columns[c].name);
     fputc('\n', file);
@@ -170,8 +171,10 @@ void cli_optimizer_print_csv(FILE *file, const cli_optimizer_report *report) {
         fprintf(file, ",%" PRId64 ",%" PRId64 ",", layout->tensors, layout->parameters);
         if (r->optimizers[row->optimizer].bytes_per_parameter > 0)
             fprintf(file, "%d", r->optimizers[row->optimizer].bytes_per_parameter);
-        fprintf(file, ",%d,%zu,%d,%s", row->threads, row->n_samples, row->steps_per_sample,
+        fprintf(file, ",%d,%zu,%d,%s,", row->threads, row->n_samples, row->steps_per_sample,
                 tread_profile_bound_name(row->bound));
+        if (row->regions >= 0)
+            fprintf(file, "%d", row->regions);
         for (size_t c = 0; c < N_COLUMNS; c++)
             cli_report_print_field(file, value_of(row, &columns[c]));
         fputc('\n', file);
@@ -185,9 +188,10 @@ static json_t *row_json(const tread_profile_optimizer_result *r, const tread_pro
     for (size_t i = 0; i < row->n_samples; i++)
         json_array_append_new(samples, json_real(row->samples[i]));
     json_t *object =
-        json_pack("{s:s, s:s, s:i, s:s, s:i, s:o}", "optimizer", r->optimizers[row->optimizer].spec, "layout",
+        json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:o}", "optimizer", r->optimizers[row->optimizer].spec, "layout",
                   r->layouts[row->layout].text, "threads", row->threads, "bound", tread_profile_bound_name(row->bound),
-                  "steps_per_sample", row->steps_per_sample, "samples", samples);
+                  "regions", row->regions >= 0 ? json_integer(row->regions) : json_null(), "steps_per_sample",
+                  row->steps_per_sample, "samples", samples);
     for (size_t c = 0; c < N_COLUMNS; c++)
         json_object_set_new(object, columns[c].name, cli_report_number(value_of(row, &columns[c])));
     return object;

@@ -185,7 +185,7 @@ static void fit_scalings(owned_result *r, int cpus) {
         size_t n = 0;
         for (; i < r->shown.n_rows && r->rows[i].optimizer == first->optimizer && r->rows[i].layout == first->layout;
              i++)
-            if (r->rows[i].threads <= cpus) {
+            if (r->rows[i].threads <= cpus && r->rows[i].bound != TREAD_BOUND_ONE_THREAD) {
                 threads[n] = r->rows[i].threads;
                 seconds[n++] = r->rows[i].median;
             }
