@@ -36,6 +36,18 @@ static void tame_waiting_threads(char **argv) {
         execv("/proc/self/exe", argv); /* finds the variable set, and so does not come here again */
 }
 
+/* What "help optimizer" and "help 'profile optimizer'" mean; "help train" is that of the subcommand. */
+static const cli_command *find_profiler(const char *name) {
+    static const cli_command *const profilers[] = {&cli_profile_optimizer, &cli_profile_train};
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(name, commands[i]->name) == 0)
+            return NULL;
+    for (size_t i = 0; i < sizeof profilers / sizeof *profilers; i++)
+        if (strcmp(name, profilers[i]->name) == 0 || strcmp(name, strchr(profilers[i]->name, ' ') + 1) == 0)
+            return profilers[i];
+    return NULL;
+}
+
 static int run(int argc, char **argv) {
     if (argc < 2) {
         print_usage(stderr);
@@ -46,6 +58,11 @@ static int run(int argc, char **argv) {
         if (cli_is_algorithm(argv[2])) { /* "help adamw" is "train --help adamw" */
             cli_reader_may_leave();
             return cli_print_algorithm(&cli_train, argv[2]) ? CLI_DONE : CLI_USAGE;
+        }
+        if (find_profiler(argv[2]) != NULL) {
+            cli_reader_may_leave();
+            cli_print_help(find_profiler(argv[2]));
+            return CLI_DONE;
         }
         static char help[] = "--help"; /* "help train" is "train --help", "help profile optimizer" ... */
         const int words = argc > 3 && strcmp(argv[2], cli_profile.name) == 0 ? 2 : 1;

@@ -31,9 +31,9 @@ static const cli_option options_table[] = {
     {.name = "layouts",
      .value = "LIST",
      .initial = "big:16Mi,equal:256x64Ki,tiny:10000x256,mlp:784-512-256-10",
-     .doc = "which tensors there are, with commas between: big:N is\none of N elements, equal:COUNTxN and tiny:COUNTxN "
-            "are\n"
-            "COUNT of them, mlp:A-B-...-Z the weights and biases of a\nnetwork, sizes:N+COUNTxN+... any\n",
+     .doc = "which tensors there are, with commas between: big:N is\none of N elements (4096, 1000k, 64Ki, 16Mi), "
+            "equal:COUNTxN\nare COUNT of them, tiny: is another word for equal: that\nsays what is looked for, "
+            "mlp:A-B-...-Z the weights and\nbiases of a network, sizes:N+COUNTxN+... any\n",
      .kind = CLI_TEXT,
      .offset = offsetof(profile_options, layouts)},
     {.name = "threads",
@@ -62,7 +62,7 @@ static const cli_option options_table[] = {
     {.name = "format",
      .value = "NAME",
      .initial = "table",
-     .doc = "json has everything, each sample too",
+     .doc = "json has everything, each sample too; with json and csv,\nwarnings go to standard error as well",
      .kind = CLI_CHOICE,
      .offset = offsetof(profile_options, format),
      .names = cli_profile_formats},
@@ -193,6 +193,7 @@ static int run_and_show(const cli_command *command, const profile_options *o, co
         code = cli_fail(command, "interrupted before anything was measured");
     else if (!show(o, report, d))
         code = cli_fail(command, "%s", tread_last_error());
+    cli_profile_say_warnings(command, o->format, &result->warnings);
     tread_profile_optimizer_destroy(result);
     return code;
 }

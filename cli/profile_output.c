@@ -55,5 +55,12 @@ bool cli_profile_write(const char *output, int format, cli_profile_print *print,
     cli_replacement file;
     CLI_TRY(cli_replacement_open(&file, "output", output) == TREAD_OK);
     const bool printed = print_or_say(file.file, format, print, report);
-    return cli_replacement_close(&file) == TREAD_OK && printed;
+    CLI_TRY(cli_replacement_close(&file) == TREAD_OK && printed);
+    printf("wrote  %s\n", output);
+    return cli_flush_output();
+}
+
+void cli_profile_say_warnings(const cli_command *command, int format, const tread_profile_warnings *warnings) {
+    for (size_t i = 0; format != CLI_PROFILE_TABLE && i < warnings->count; i++)
+        fprintf(stderr, "tread %s: warning: %s\n", command->name, warnings->items[i].text);
 }

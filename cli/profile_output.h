@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <tread/profile.h>
 
 #include "cli/drawing.h"
 #include "cli/options.h"
@@ -23,8 +24,11 @@ typedef struct cli_profile_file {
 bool cli_profile_files_differ(const cli_command *command, const cli_profile_file *files, size_t n);
 bool cli_profile_files_can_be_made(const cli_profile_file *files, size_t n);
 
-/* Prints into the file, or on standard output where that is NULL. False: the library's sentence. */
+/* Prints into the file, which is said on standard output, or there where that is NULL. False: the library's sentence.
+ */
 typedef bool cli_profile_print(FILE *file, int format, const void *report); /* false: out of memory */
 bool cli_profile_write(const char *output, int format, cli_profile_print *print, const void *report);
+/* On standard error, but for a table, which has them. */
+void cli_profile_say_warnings(const cli_command *command, int format, const tread_profile_warnings *warnings);
 
 #endif

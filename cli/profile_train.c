@@ -2,6 +2,7 @@
 #include "cli/profile_train.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -141,6 +142,11 @@ static bool run(const profile_options *o, cli_train_report *report, cli_training
     return cli_flush_output();
 }
 
+static bool ends_in(const char *text, const char *end) {
+    const size_t n = strlen(text), length = strlen(end);
+    return n > length && strcmp(text + n - length, end) == 0;
+}
+
 static int run_profile_train(const cli_command *command, int argc, char **argv) {
     profile_options o = {
         .train = {.schedule_every = -1, .epochs = EPOCHS, .setup.data = CLI_DATA_UNSET, .run = CLI_RUN_UNSET}};
@@ -154,6 +160,8 @@ static int run_profile_train(const cli_command *command, int argc, char **argv) 
     const cli_profile_file files[] = {{"output", o.output}, {"trace", o.trace}, {"plot", d.path}};
     if (!cli_profile_files_differ(command, files, 3))
         return CLI_USAGE;
+    if (o.trace != NULL && !ends_in(o.trace, ".json"))
+        return cli_misuse(command, "--trace: %s is no file whose name ends in .json", o.trace);
     if (!cli_profile_files_can_be_made(files, 3))
         return cli_fail(command, "%s", tread_last_error());
     cli_training training = {.options = &o.train};
@@ -162,6 +170,8 @@ static int run_profile_train(const cli_command *command, int argc, char **argv) 
     code = cli_training_begin(command, &training);
     if (code == CLI_DONE && !run(&o, &report, &training, &d, &profile))
         code = cli_training_fail(command, &training);
+    if (profile != NULL)
+        cli_profile_say_warnings(command, o.format, &profile->warnings);
     if (d.file != NULL)
         fclose(d.file);
     tread_train_profile_destroy(profile);

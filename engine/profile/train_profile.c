@@ -17,6 +17,7 @@
 #define MAX_EVENTS ((size_t)1 << 26)
 #define PEAK_SECONDS 0.2
 #define BANDWIDTH_SECONDS 0.2
+#define FEW_STEPS 20     /* fewer say next to nothing */
 #define PEAK_CHANGED 0.1 /* what the machine may differ by from before to after */
 
 tread_profile_train_options tread_profile_train_defaults(void) {
@@ -183,6 +184,14 @@ static tread_status run(tread_train_profile_private *own) {
     read_counters(own);
     count_trace(own);
     tread_train_profile_fill_times(own);
+    if (shown->n_steps < FEW_STEPS) {
+        shown->overhead = shown->overhead_lower = shown->overhead_upper = NAN;
+        tread_noise_say(&shown->warnings, "steps",
+                        "Only %" PRId64
+                        " steps were recorded: chance is in every figure, and what recording costs cannot "
+                        "be told from it.",
+                        shown->n_steps);
+    }
     tread_train_profile_fill_parts(own);
     return TREAD_OK;
 }

@@ -122,7 +122,9 @@ tread_status tread_trainer_step(tread_trainer *trainer, bool *ret_done);
 
 /* Asks the optimizer's step to look at the gradients, and to clip them, where that is one pass. */
 void tread_trainer_fold_clip(const tread_trainer *trainer, tread_step_options *step);
-/* Else the gradients of the step are clipped as options and groups ask. TREAD_ERROR_NUMERIC: they are not finite. */
+/* Else the gradients of the step are clipped before it, as options and groups ask. TREAD_ERROR_NUMERIC: they are not
+ * finite. */
+bool tread_trainer_clips_apart(const tread_trainer *trainer);
 tread_status tread_trainer_clip(tread_trainer *trainer);
 /* TREAD_ERROR_NUMERIC for gradients that are not finite: with the batch, the norm, and the operation they come from. */
 tread_status tread_trainer_fail_gradient(tread_trainer *trainer);

@@ -108,14 +108,14 @@ void tread_trainer_fold_clip(const tread_trainer *trainer, tread_step_options *s
     step->max_norm = o->clip_norm;
 }
 
+bool tread_trainer_clips_apart(const tread_trainer *trainer) { return !is_one_pass(&trainer->options); }
+
 /* A last factor is applied by the optimizer's own pass. */
 tread_status tread_trainer_clip(tread_trainer *trainer) {
     const tread_trainer_options *o = &trainer->options;
     tread_optimizer *optimizer = o->optimizer;
     tread_clip_options fused = tread_clip_defaults();
     fused.fused = true;
-    if (is_one_pass(o))
-        return TREAD_OK;
     if (looks(o)) {
         double norm = norm_of(trainer);
         if (!isfinite(norm))

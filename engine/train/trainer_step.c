@@ -141,9 +141,11 @@ static tread_status evaluate_closure(void *data, double *ret_loss) {
         sum += trainer->batch_share * loss;
         trainer->adds = true;
     }
-    const tread_time_span span = begin_part(trainer, "clip");
-    TREAD_TRY(tread_trainer_clip(trainer));
-    end_part(trainer, span);
+    if (tread_trainer_clips_apart(trainer)) {
+        const tread_time_span span = begin_part(trainer, "clip");
+        TREAD_TRY(tread_trainer_clip(trainer));
+        end_part(trainer, span);
+    }
     trainer->has_gradients = true;
     *ret_loss = sum;
     return TREAD_OK;

@@ -24,7 +24,7 @@ typedef struct tread_profile_noise {
 } tread_profile_noise;
 
 /* In whole sentences, each with a word for programs: "neighbours", "steal", "throttled", "frequency", "threads",
- * "cores", "quota", "spin", "spread", "law". */
+ * "cores", "quota", "spin", "spread", "law", "steps". */
 #define TREAD_PROFILE_MAX_WARNINGS 12
 typedef struct tread_profile_warning {
     char kind[16];

@@ -139,7 +139,8 @@ typedef struct tread_train_profile {
     double samples_per_second; /* batch_samples / times.median */
 
     double overhead;                       /* recorded_times.median / times.median - 1, and the quartiles of that */
-    double overhead_lower, overhead_upper; /* over neighbouring stretches; NAN where there is but one pair */
+    double overhead_lower, overhead_upper; /* over neighbouring stretches; NAN where there is but one pair, and all
+                                              three of fewer than 20 steps */
 
     double peak_flops;             /* of a large product in float32, the best of several */
     double peak_flops_later;       /* after the steps: a machine whose speed changed gives another */

@@ -148,7 +148,14 @@ static size_t count_fields(const char *line, size_t length) {
 START_TEST(csv_has_a_line_a_row) {
     test_folder_create();
     succeed("--format csv --output rows.csv");
-    ck_assert_str_eq(command_output, "");
+    ck_assert_str_eq(command_output, "wrote  rows.csv\n");
+    if (tread_parallel_openmp_version() != 0) {
+        command_must_succeed(
+            "profile optimizer --rounds 1 --layouts big:64 --optimizers sgd --threads 1,999 --format csv");
+        command_must_contain(command_error, "tread profile optimizer: warning: There are more threads (999) than CPUs",
+                             "csv has no place for it");
+        ck_assert_ptr_null(strstr(command_output, "There are more"));
+    }
     size_t n, lines = 0;
     char *text = (char *)test_read(test_path("rows.csv"), &n);
     static const char header[] =
@@ -265,6 +272,12 @@ START_TEST(misuse_is_refused) {
     command_must_contain(command_output, "usage: tread profile PROFILER", "help profile");
     command_must_succeed("help profile optimizer");
     command_must_contain(command_output, "usage: tread profile optimizer [options]", "help profile optimizer");
+    command_must_succeed("help optimizer");
+    command_must_contain(command_output, "usage: tread profile optimizer [options]", "help optimizer");
+    command_must_succeed("help 'profile optimizer'");
+    command_must_contain(command_output, "usage: tread profile optimizer [options]", "help 'profile optimizer'");
+    command_must_succeed("help train");
+    command_must_contain(command_output, "usage: tread train", "help train");
     command_must_succeed("profile optimizer --help");
     const char *const options[] = {"--optimizers", "--layouts", "--threads", "--rounds",
                                    "--seconds",    "--format",  "--output",  "--plot"};

@@ -130,8 +130,9 @@ START_TEST(files_are_written_and_nothing_else) {
     start();
     ck_assert_int_eq(command_shell("ls > before"), 0);
     command_must_succeed(PROFILE "--steps 5 --warmup 1 --trace trace.json --output out.json --format json");
-    command_must_contain(command_output, "\nwrote  trace.json: ", "said");
+    command_must_contain(command_output, "wrote  out.json\n\nwrote  trace.json: ", "said");
     command_must_succeed(PROFILE "--steps 5 --warmup 1 --trace trace.json --format csv");
+    command_must_contain(command_error, "tread profile train: warning: Only 5 steps were recorded", "csv has no place");
     command_must_contain(command_error, "\nwrote  trace.json: ", "said where it is not among the lines");
     json_error_t error;
     json_t *trace = json_load_file(test_path("trace.json"), 0, &error);
@@ -143,6 +144,8 @@ START_TEST(files_are_written_and_nothing_else) {
     ck_assert_int_eq(command_shell("ls | grep -v -e trace.json -e out.json | diff before -"), 0);
     command_must_succeed(PROFILE "--steps 5 --warmup 1 --trace trace.json --trace-events 10");
     command_must_contain(command_output, " later ones found no room: see --trace-events", "said");
+    command_must_contain(command_output, "\nwarning   Only 5 steps were recorded", "said");
+    ck_assert_ptr_null(strstr(command_output, "; recording costs"));
     test_folder_remove();
 }
 END_TEST
@@ -197,6 +200,7 @@ START_TEST(wrong_usage_is_refused) {
         {PROFILE "--trace-events 0 --trace x.json", {"--trace-events", NULL}},
         {PROFILE "--trace a.json --output a.json", {"--output and --trace name the same file: a.json", NULL}},
         {PROFILE "--trace a.svg --plot ./a.svg", {"name the same file", NULL}},
+        {PROFILE "--trace t.txt", {"--trace: t.txt is no file whose name ends in .json", NULL}},
         {PROFILE "--plot x.gif", {"neither terminal nor a file whose name ends in .png or .svg", NULL}},
         {PROFILE "--plot terminal --format csv", {"--plot terminal would stand among the lines of --format csv", NULL}},
         {PROFILE "--format xml", {"--format", "table"}},
