@@ -213,7 +213,7 @@ void tread_step_plan_make_switch(tread_optimizer *optimizer) {
 /* ---- Keeping it ---- */
 
 #define ITEMS_GRAIN 2048
-#define ITEMS_AHEAD 16 /* their lines are fetched meanwhile */
+#define ITEMS_AHEAD 32 /* their lines are fetched meanwhile: of a large model they have left the cache */
 
 typedef struct job {
     tread_optimizer *optimizer;

@@ -200,6 +200,8 @@ static void reduce_all(tread_optimizer *optimizer) {
 
 /* ---- All of it ---- */
 
+#define LATE_GRAIN (FORK / 32) /* elements; each moves 14 bytes, and two grains are the least that forks */
+
 typedef struct late_job {
     const float *x;
     const tread_step_extras *extras;
@@ -226,7 +228,7 @@ void tread_step_run_late(tread_optimizer *optimizer, const tread_step_extras *ex
         if (all || item->active)
             j.extra.bf16 = x->bf16;
         if (j.extra.average != NULL || j.extra.bf16 != NULL)
-            tread_parallel_for(optimizer->context, item->n, FORK / 32, TREAD_LINE_FLOATS, run_late, &j);
+            tread_parallel_for(optimizer->context, item->n, LATE_GRAIN, TREAD_LINE_FLOATS, run_late, &j);
         if (j.extra.bf16 != NULL)
             x->bf16_version = x->version;
     }
