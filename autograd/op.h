@@ -32,8 +32,8 @@ typedef struct tread_op {
     void (*release)(tread_node *node); /* frees node->plan; NULL: nothing to free */
     /* What one forward or backward of the planned node computes and moves, by a formula that stands above it and
      * depends on shapes, attributes and input_needs, in bf16 also on which copies there were: see tread_cost. Asked for
-     * after it has run. A workspace counts only where forward keeps
-     * something for backward; gradients that are added to count as if written. NULL: no arithmetic and no bytes. */
+     * after it has run. A workspace counts only where forward keeps something for backward; gradients that are added to
+     * count as if written. NULL: no arithmetic and no bytes. */
     tread_cost (*cost)(const tread_node *node, bool backward);
 } tread_op;
 

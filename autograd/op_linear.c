@@ -103,14 +103,14 @@ static tread_status plan_products(tread_node *node, linear_plan *own) {
                            .transpose_a = true,
                            .bf16 = own->bf16};
     TREAD_TRY(tread_gemm_create(node->context, &y, &own->forward));
-    if (node->input_needs[0])
+    if (node->input_needs[0]) {
         TREAD_TRY(tread_gemm_create(node->context, &dx, &own->grad_x));
-    if (node->input_needs[0])
         tread_gemm_set_part(own->grad_x, "dx");
-    if (node->input_needs[1])
+    }
+    if (node->input_needs[1]) {
         TREAD_TRY(tread_gemm_create(node->context, &dw, &own->grad_w));
-    if (node->input_needs[1])
         tread_gemm_set_part(own->grad_w, "dw");
+    }
     return TREAD_OK;
 }
 

@@ -56,14 +56,14 @@ static tread_status plan(tread_node *node) {
     tread_gemm_shape da = {.dtype = a->dtype, .m = m, .n = k, .k = n, .batch = batch, .transpose_b = true};
     tread_gemm_shape db = {.dtype = a->dtype, .m = k, .n = n, .k = m, .batch = batch, .transpose_a = true};
     TREAD_TRY(tread_gemm_create(node->context, &y, &own->forward));
-    if (node->input_needs[0])
+    if (node->input_needs[0]) {
         TREAD_TRY(tread_gemm_create(node->context, &da, &own->grad_a));
-    if (node->input_needs[0])
         tread_gemm_set_part(own->grad_a, "da");
-    if (node->input_needs[1])
+    }
+    if (node->input_needs[1]) {
         TREAD_TRY(tread_gemm_create(node->context, &db, &own->grad_b));
-    if (node->input_needs[1])
         tread_gemm_set_part(own->grad_b, "db");
+    }
     return TREAD_OK;
 }
 

@@ -121,11 +121,14 @@ static bool store(const cli_command *command, const cli_option *option, const ch
                           option->high_real),
                false;
     case CLI_SIZES:
-        if (!read_sizes(text, option->low, option->high, target))
+    case CLI_COUNTS:
+        if ((option->kind == CLI_COUNTS && strcmp(text, "none") == 0) ||
+            !read_sizes(text, option->low, option->high, target))
             return cli_misuse(command,
                               "--%s: %s is not a list of at most %d whole numbers from %" PRId64 " to %" PRId64
-                              " with commas between, such as 512,256, nor none",
-                              option->name, text, CLI_MAX_SIZES, option->low, option->high),
+                              " with commas between, such as %s",
+                              option->name, text, CLI_MAX_SIZES, option->low, option->high,
+                              option->kind == CLI_SIZES ? "512,256, nor none" : "1,2,4"),
                    false;
         return true;
     case CLI_CHOICE:

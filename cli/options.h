@@ -35,6 +35,7 @@ typedef enum cli_kind {
     CLI_INTEGER, /* int64_t in low..high */
     CLI_REAL,    /* double in low_real..high_real */
     CLI_SIZES,   /* cli_sizes: numbers in low..high with commas between, or "none" */
+    CLI_COUNTS,  /* the same without "none" */
     CLI_CHOICE,  /* int: index of a name */
 } cli_kind;
 

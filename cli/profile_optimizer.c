@@ -4,13 +4,11 @@
 #include <float.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
-#include "cli/paths.h"
+#include "cli/profile_output.h"
 #include "cli/progress.h"
-#include "cli/replace.h"
 
 #define MAX_NAMES 64
 
@@ -23,9 +21,6 @@ typedef struct profile_options {
     const char *output;
     const char *plot;
 } profile_options;
-
-enum { TABLE, JSON, CSV };
-static const char *const format_names[] = {"table", "json", "csv", NULL};
 
 static const cli_option options_table[] = {
     {.name = "optimizers",
@@ -44,8 +39,8 @@ static const cli_option options_table[] = {
      .offset = offsetof(profile_options, layouts)},
     {.name = "threads",
      .value = "LIST",
-     .doc = "thread counts with commas between [1, 2, 4, ... and as\nmany as `tread info` says]",
-     .kind = CLI_SIZES,
+     .doc = "thread counts with commas between [1, 2, 4, ... and as\nmany as `tread info` says; of 4: 1, 2, 3, 4]",
+     .kind = CLI_COUNTS,
      .offset = offsetof(profile_options, threads),
      .low = 1,
      .high = 1024},
@@ -71,7 +66,7 @@ static const cli_option options_table[] = {
      .doc = "json has everything, each sample too",
      .kind = CLI_CHOICE,
      .offset = offsetof(profile_options, format),
-     .names = format_names},
+     .names = cli_profile_formats},
     {.name = "output",
      .value = "FILE",
      .doc = "where the table, json or csv goes [standard output]",
@@ -121,22 +116,14 @@ static bool split(const cli_command *command, const char *option, const char *li
 
 static volatile sig_atomic_t interrupted;
 
-typedef struct display {
-    bool terminal, shown;
-    double next;
-} display;
-
 static bool on_progress(void *data, const tread_profile_progress *p) {
-    display *d = data;
-    if (d->terminal && p->seconds >= d->next) {
-        if (p->round == 0)
-            fprintf(stderr, "\r%zu/%zu %s: warming up, %.0f s\033[K", p->layout_index + 1, p->n_layouts, p->layout,
-                    p->seconds);
-        else
-            fprintf(stderr, "\r%zu/%zu %s: round %d of %d, %.0f s\033[K", p->layout_index + 1, p->n_layouts, p->layout,
-                    p->round, p->rounds, p->seconds);
-        d->shown = true;
-        d->next = p->seconds + 0.2;
+    cli_line *line = data;
+    char round[32] = "warming up";
+    if (cli_line_is_due(line, p->seconds)) {
+        if (p->round > 0)
+            snprintf(round, sizeof round, "round %d of %d", p->round, p->rounds);
+        cli_line_write(line, "%.0f s  layout %zu/%zu  %s  %s", p->seconds, p->layout_index + 1, p->n_layouts, round,
+                       p->layout);
     }
     return !interrupted;
 }
@@ -144,7 +131,7 @@ static bool on_progress(void *data, const tread_profile_progress *p) {
 static tread_status measure(const profile_options *o, const names *optimizers, const names *layouts,
                             tread_profile_optimizer_result **ret_result) {
     int threads[CLI_MAX_SIZES];
-    display d = {.terminal = isatty(STDERR_FILENO) == 1};
+    cli_line line = cli_line_of_terminal();
     tread_profile_optimizer_options options = tread_profile_optimizer_defaults();
     for (size_t i = 0; i < o->threads.count; i++)
         threads[i] = (int)o->threads.values[i];
@@ -157,54 +144,41 @@ static tread_status measure(const profile_options *o, const names *optimizers, c
     options.rounds = (int)o->rounds;
     options.seconds = o->seconds;
     options.progress = on_progress;
-    options.progress_data = &d;
+    options.progress_data = &line;
     cli_interrupt_sets(&interrupted);
     tread_status status = tread_profile_optimizer(NULL, &options, ret_result);
     cli_interrupt_ends();
-    if (d.shown)
-        fputs("\r\033[K", stderr);
+    cli_line_clear(&line);
     return status;
 }
 
 /* ---- Output ---- */
 
-static bool print(FILE *file, int format, const cli_optimizer_report *report) {
-    if (format == JSON) {
-        if (cli_optimizer_print_json(file, report))
-            return true;
-        tread_fail(TREAD_ERROR_MEMORY, "out of memory: the profile as JSON");
-        return false;
-    }
-    if (format == CSV)
+static bool print(FILE *file, int format, const void *report) {
+    if (format == CLI_PROFILE_JSON)
+        return cli_optimizer_print_json(file, report);
+    if (format == CLI_PROFILE_CSV)
         cli_optimizer_print_csv(file, report);
     else
         cli_optimizer_print_table(file, report);
     return true;
 }
 
-static bool write_out(const profile_options *o, const cli_optimizer_report *report) {
-    if (o->output == NULL)
-        return print(stdout, o->format, report) && cli_flush_output();
-    cli_replacement file;
-    CLI_TRY(cli_replacement_open(&file, "output", o->output) == TREAD_OK);
-    const bool printed = print(file.file, o->format, report);
-    return cli_replacement_close(&file) == TREAD_OK && printed;
-}
-
 static bool show(const profile_options *o, const cli_optimizer_report *report, cli_drawing *d) {
-    CLI_TRY(write_out(o, report));
+    CLI_TRY(cli_profile_write(o->output, o->format, print, report));
     if (!d->wanted)
         return true;
     CLI_TRY(cli_optimizer_draw(report, d) == TREAD_OK);
-    return cli_drawing_write(d, "plot", o->format == TABLE || o->output != NULL) && cli_flush_output();
+    return cli_drawing_write(d, "plot", o->format == CLI_PROFILE_TABLE || o->output != NULL) && cli_flush_output();
 }
 
 static int run_and_show(const cli_command *command, const profile_options *o, const names *optimizers,
                         const names *layouts, cli_drawing *d, cli_optimizer_report *report) {
     tread_profile_optimizer_result *result = NULL;
-    if ((o->output != NULL && cli_check_output("output", o->output) != TREAD_OK) ||
-        (d->path != NULL && cli_check_output("plot", d->path) != TREAD_OK) ||
-        measure(o, optimizers, layouts, &result) != TREAD_OK)
+    const cli_profile_file files[] = {{"output", o->output}, {"plot", d->path}};
+    if (!cli_profile_files_differ(command, files, 2))
+        return CLI_USAGE;
+    if (!cli_profile_files_can_be_made(files, 2) || measure(o, optimizers, layouts, &result) != TREAD_OK)
         return cli_fail(command, "%s", tread_last_error());
     int code = CLI_DONE;
     report->result = result;
@@ -216,33 +190,14 @@ static int run_and_show(const cli_command *command, const profile_options *o, co
     return code;
 }
 
-static bool plan_drawing(const cli_command *command, const profile_options *o, cli_drawing *d) {
-    d->wanted = d->asked = o->plot != NULL;
-    if (o->plot == NULL)
-        return true;
-    if (strcmp(o->plot, "terminal") != 0) {
-        if (!cli_drawing_to_file(d, o->plot))
-            return cli_misuse(command, "--plot: %s is neither terminal nor a file whose name ends in .png or .svg",
-                              o->plot),
-                   false;
-        if (o->output != NULL && cli_same_file(o->output, o->plot))
-            return cli_misuse(command, "--output and --plot name the same file: %s", o->plot), false;
-    } else if (o->format != TABLE && o->output == NULL) {
-        return cli_misuse(command, "--plot terminal would stand among the lines of --format %s",
-                          format_names[o->format]),
-               false;
-    }
-    return true;
-}
-
 static int run_profile_optimizer(const cli_command *command, int argc, char **argv) {
     profile_options o = {.optimizers = NULL};
     names optimizers = {.text = NULL}, layouts = {.text = NULL};
-    cli_drawing d = {.picture = CLI_PICTURE_TEXT};
+    cli_drawing d;
     int code;
     if (!cli_parse(command, argc, argv, &o, &code))
         return code;
-    if (!plan_drawing(command, &o, &d))
+    if (!cli_profile_plan_drawing(command, o.format, o.output, o.plot, &d))
         return CLI_USAGE;
     code = CLI_USAGE;
     if (split(command, "optimizers", o.optimizers, true, &optimizers) &&
@@ -261,12 +216,16 @@ const cli_command cli_profile_optimizer = {
     .name = "profile optimizer",
     .summary = "How optimizer steps scale over threads, and what bounds them.",
     .usage = "[options]",
-    .doc = "Steps of every optimizer on every layout with every thread count take turns, beside loops that only move\n"
-           "memory. Each row has the time of a step (median, and the median distance from it), the bytes that its\n"
-           "formula must move, that rate against the machine's own for as large a working set, speed-up, efficiency,\n"
-           "Karp and Flatt's serial fraction, and what bounds it: memory, cache, arithmetic, fork or other. From four\n"
-           "thread counts on, the Universal Scalability Law is fitted. docs/profiling.md explains how to read it.\n"
-           "Ctrl-C ends it with what has been measured.",
+    .doc =
+        "Steps of every optimizer on every layout with every thread count take turns, beside loops that only move\n"
+        "memory. Each row has the time of a step (median, and the median distance from it), the bytes that its\n"
+        "formula must move, that rate against the machine's own for as large a working set, speed-up, efficiency,\n"
+        "Karp and Flatt's serial fraction, and what bounds it: memory, cache, arithmetic, fork or other; a step that "
+        "is\n"
+        "too little work to be shared out stays on \"one thread\". From four thread counts on, 1 among them and none\n"
+        "above the number of CPUs, the Universal Scalability Law is fitted. docs/profiling.md explains how to read "
+        "it.\n"
+        "Ctrl-C ends it with what has been measured.",
     .run = run_profile_optimizer,
     .only_shows = true,
     .options = options_table,

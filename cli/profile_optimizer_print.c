@@ -2,18 +2,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli/numbers.h"
 #include "cli/profile_optimizer.h"
 
 /* ---- Table ---- */
-
-/* A number in so many columns, or a dash where it is not known. */
-static void print_number(FILE *file, int width, int digits, double value, const char *unit) {
-    if (isfinite(value))
-        fprintf(file, " %*.*f%s", width, digits, value, unit);
-    else
-        fprintf(file, " %*s%*s", width, "-", (int)strlen(unit), "");
-}
 
 static void print_time(FILE *file, double seconds) {
     if (seconds >= 1)
@@ -27,14 +18,14 @@ static void print_time(FILE *file, double seconds) {
 static void print_row(FILE *file, int name_width, const char *name, const tread_profile_row *r) {
     fprintf(file, "%-*s %7d", name_width, name, r->threads);
     print_time(file, r->median);
-    print_number(file, 5, 1, 100 * r->mad / r->median, " %");
-    print_number(file, 8, 3, r->ns_per_parameter, "");
-    print_number(file, 7, 1, 1e-9 * r->bytes_per_second, "");
-    print_number(file, 7, 1, 1e-9 * r->rmw_bytes_per_second, "");
-    print_number(file, 4, 0, 100 * r->bandwidth_share, " %");
-    print_number(file, 8, 2, r->speedup, "");
-    print_number(file, 4, 0, 100 * r->efficiency, " %");
-    print_number(file, 7, 3, r->serial_fraction, "");
+    cli_report_print_number(file, 5, 1, 100 * r->mad / r->median, " %");
+    cli_report_print_number(file, 8, 3, r->ns_per_parameter, "");
+    cli_report_print_number(file, 7, 1, 1e-9 * r->bytes_per_second, "");
+    cli_report_print_number(file, 7, 1, 1e-9 * r->rmw_bytes_per_second, "");
+    cli_report_print_number(file, 4, 0, 100 * r->bandwidth_share, " %");
+    cli_report_print_number(file, 8, 2, r->speedup, "");
+    cli_report_print_number(file, 4, 0, 100 * r->efficiency, " %");
+    cli_report_print_number(file, 7, 3, r->serial_fraction, "");
     fprintf(file, "  %s\n", tread_profile_bound_name(r->bound));
 }
 
@@ -164,39 +155,28 @@ static double value_of(const tread_profile_row *row, const column *c) {
     return *(const double *)(const void *)((const char *)row + c->offset);
 }
 
-/* Specs hold commas: quoted, with quotes doubled. */
-static void print_quoted(FILE *file, const char *text) {
-    fputc('"', file);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            fputc('"', file);
-        fputc(*text, file);
-    }
-    fputc('"', file);
-}
-
 void cli_optimizer_print_csv(FILE *file, const cli_optimizer_report *report) {
     const tread_profile_optimizer_result *r = report->result;
-    char text[CLI_NUMBER_TEXT];
-    fprintf(file, "optimizer,layout,tensors,parameters,bytes_per_parameter,threads,samples,steps_per_sample,bound");
+    fprintf(file,
+            "optimizer,layout,tensors,parameters,bytes_per_parameter,threads,samples,steps_per_sample,bound,regions");
     for (size_t c = 0; c < N_COLUMNS; c++)
         fprintf(file, ",%s", columns[c].name);
     fputc('\n', file);
     for (size_t i = 0; i < r->n_rows; i++) {
         const tread_profile_row *row = &r->rows[i];
         const tread_profile_layout_info *layout = &r->layouts[row->layout];
-        print_quoted(file, r->optimizers[row->optimizer].spec);
+        cli_report_print_quoted(file, r->optimizers[row->optimizer].spec);
         fputc(',', file);
-        print_quoted(file, layout->text);
+        cli_report_print_quoted(file, layout->text);
         fprintf(file, ",%" PRId64 ",%" PRId64 ",", layout->tensors, layout->parameters);
         if (r->optimizers[row->optimizer].bytes_per_parameter > 0)
             fprintf(file, "%d", r->optimizers[row->optimizer].bytes_per_parameter);
-        fprintf(file, ",%d,%zu,%d,%s", row->threads, row->n_samples, row->steps_per_sample,
+        fprintf(file, ",%d,%zu,%d,%s,", row->threads, row->n_samples, row->steps_per_sample,
                 tread_profile_bound_name(row->bound));
-        for (size_t c = 0; c < N_COLUMNS; c++) {
-            const double value = value_of(row, &columns[c]);
-            fprintf(file, ",%s", isfinite(value) ? cli_number_text(text, value) : "");
-        }
+        if (row->regions >= 0)
+            fprintf(file, "%d", row->regions);
+        for (size_t c = 0; c < N_COLUMNS; c++)
+            cli_report_print_field(file, value_of(row, &columns[c]));
         fputc('\n', file);
     }
 }
@@ -208,9 +188,10 @@ static json_t *row_json(const tread_profile_optimizer_result *r, const tread_pro
     for (size_t i = 0; i < row->n_samples; i++)
         json_array_append_new(samples, json_real(row->samples[i]));
     json_t *object =
-        json_pack("{s:s, s:s, s:i, s:s, s:i, s:o}", "optimizer", r->optimizers[row->optimizer].spec, "layout",
+        json_pack("{s:s, s:s, s:i, s:s, s:o, s:i, s:o}", "optimizer", r->optimizers[row->optimizer].spec, "layout",
                   r->layouts[row->layout].text, "threads", row->threads, "bound", tread_profile_bound_name(row->bound),
-                  "steps_per_sample", row->steps_per_sample, "samples", samples);
+                  "regions", row->regions >= 0 ? json_integer(row->regions) : json_null(), "steps_per_sample",
+                  row->steps_per_sample, "samples", samples);
     for (size_t c = 0; c < N_COLUMNS; c++)
         json_object_set_new(object, columns[c].name, cli_report_number(value_of(row, &columns[c])));
     return object;
@@ -267,8 +248,7 @@ bool cli_optimizer_print_json(FILE *file, const cli_optimizer_report *report) {
     add_lists(object, r);
     json_object_set_new(object, "noise", cli_report_noise_json(&r->noise));
     json_object_set_new(object, "warnings", cli_report_warnings_json(&r->warnings));
-    json_dumpf(object, file, JSON_INDENT(1));
-    fputc('\n', file);
+    const bool good = cli_report_write_json(file, object);
     json_decref(object);
-    return true;
+    return good;
 }

@@ -1,11 +1,19 @@
 #include "cli/profile_report.h"
 
 #include <math.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <tread/version.h>
 
+#include "cli/numbers.h"
+
 json_t *cli_report_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+bool cli_report_write_json(FILE *file, const json_t *object) {
+    const bool written = json_dumpf(object, file, JSON_INDENT(1)) == 0 && fputc('\n', file) != EOF;
+    return written || ferror(file);
+}
 
 static json_t *text_or_null(const char *text) {
     return text != NULL && *text != '\0' ? json_string(text) : json_null();
@@ -59,6 +67,28 @@ json_t *cli_report_warnings_json(const tread_profile_warnings *warnings) {
         json_array_append_new(
             list, json_pack("{s:s, s:s}", "kind", warnings->items[i].kind, "text", warnings->items[i].text));
     return list;
+}
+
+void cli_report_print_number(FILE *file, int width, int digits, double value, const char *unit) {
+    if (isfinite(value))
+        fprintf(file, " %*.*f%s", width, digits, value, unit);
+    else
+        fprintf(file, " %*s%*s", width, "-", (int)strlen(unit), "");
+}
+
+void cli_report_print_quoted(FILE *file, const char *text) {
+    fputc('"', file);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            fputc('"', file);
+        fputc(*text, file);
+    }
+    fputc('"', file);
+}
+
+void cli_report_print_field(FILE *file, double value) {
+    char text[CLI_NUMBER_TEXT];
+    fprintf(file, ",%s", isfinite(value) ? cli_number_text(text, value) : "");
 }
 
 static void print_size(FILE *file, const char *name, size_t bytes) {

@@ -3,6 +3,7 @@
 #define TREAD_CLI_PROFILE_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <tread/info.h>
 #include <tread/profile.h>
@@ -17,6 +18,15 @@ json_t *cli_report_noise_json(const tread_profile_noise *noise);
 json_t *cli_report_warnings_json(const tread_profile_warnings *warnings);
 /* A number, or null where it is not finite. */
 json_t *cli_report_number(double value);
+/* False: out of memory. A file that cannot be written shows in ferror(). */
+bool cli_report_write_json(FILE *file, const json_t *object);
+
+/* A blank, and the number in so many columns with its unit behind them, or a dash where it is not known. */
+void cli_report_print_number(FILE *file, int width, int digits, double value, const char *unit);
+/* A field of csv that may hold commas. */
+void cli_report_print_quoted(FILE *file, const char *text);
+/* One more of these, or nothing where it is not finite, after a comma. */
+void cli_report_print_field(FILE *file, double value);
 
 /* For people: a line of the machine; a line for each warning, or none. */
 void cli_report_print_machine(FILE *file, const tread_system_info *info);

@@ -2,14 +2,12 @@
 #include "cli/profile_train.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interrupt.h"
-#include "cli/paths.h"
+#include "cli/profile_output.h"
 #include "cli/progress.h"
-#include "cli/replace.h"
 
 #define EPOCHS 5 /* that the default scheduler is made for, as train's */
 
@@ -20,9 +18,6 @@ typedef struct profile_options {
     int format;
     const char *output, *trace, *plot;
 } profile_options;
-
-enum { TABLE, JSON, CSV };
-static const char *const format_names[] = {"table", "json", "csv", NULL};
 
 static const cli_option options_table[] = {
     {.name = "steps",
@@ -64,7 +59,7 @@ static const cli_option options_table[] = {
      .doc = "json has everything, each step too; csv the parts of the step",
      .kind = CLI_CHOICE,
      .offset = offsetof(profile_options, format),
-     .names = format_names},
+     .names = cli_profile_formats},
     {.name = "output",
      .value = "FILE",
      .doc = "where the table, json or csv goes [standard output]",
@@ -78,38 +73,13 @@ static const cli_option options_table[] = {
     CLI_TRAINING_OPTIONS(profile_options, train.),
 };
 
-static bool plan_drawing(const cli_command *command, const profile_options *o, cli_drawing *ret_drawing) {
-    cli_drawing d = {.picture = CLI_PICTURE_TEXT, .asked = o->plot != NULL, .wanted = o->plot != NULL};
-    if (o->plot != NULL && strcmp(o->plot, "terminal") == 0) {
-        if (o->format != TABLE && o->output == NULL)
-            return cli_misuse(command, "--plot terminal would stand in the %s", format_names[o->format]), false;
-    } else if (o->plot != NULL && !cli_drawing_to_file(&d, o->plot)) {
-        return cli_misuse(command, "--plot: %s is neither terminal nor a file whose name ends in .png or .svg",
-                          o->plot),
-               false;
-    }
-    *ret_drawing = d;
+static bool on_progress(void *data, const tread_profile_train_progress *p) {
+    cli_line *line = data;
+    if (p->steps == 0)
+        cli_line_write(line, "measuring the machine");
+    else if (cli_line_is_due(line, p->seconds))
+        cli_line_write(line, "%.0f s  step %lld of %lld", p->seconds, (long long)p->steps, (long long)p->all_steps);
     return true;
-}
-
-/* Two outputs in one file would leave one of them. */
-static bool check_files(const cli_command *command, const profile_options *o, const cli_drawing *d) {
-    const struct {
-        const char *option, *path;
-    } files[] = {{"output", o->output}, {"trace", o->trace}, {"plot", d->path}};
-    for (int i = 0; i < 3; i++)
-        for (int k = 0; k < i; k++)
-            if (files[i].path != NULL && files[k].path != NULL && cli_same_file(files[i].path, files[k].path))
-                return cli_misuse(command, "--%s and --%s name the same file: %s", files[k].option, files[i].option,
-                                  files[i].path),
-                       false;
-    return true;
-}
-
-static bool check_outputs(const profile_options *o, const cli_drawing *d) {
-    return (o->output == NULL || cli_check_output("output", o->output) == TREAD_OK) &&
-           (o->trace == NULL || cli_check_output("trace", o->trace) == TREAD_OK) &&
-           (d->path == NULL || cli_check_output("plot", d->path) == TREAD_OK);
 }
 
 static tread_status measure(const profile_options *o, cli_training *training, tread_train_profile **ret_profile) {
@@ -118,40 +88,34 @@ static tread_status measure(const profile_options *o, cli_training *training, tr
     options.warmup = o->warmup;
     options.counters = !o->no_counters;
     options.trace_events = o->trace != NULL ? (size_t)o->trace_events : 0;
+    cli_line line = cli_line_of_terminal();
+    options.progress = on_progress;
+    options.progress_data = &line;
     tread_trainer *trainer = tread_trainer_create(training->setup.context, &training->trainer);
     if (trainer == NULL)
         return TREAD_ERROR_ARGUMENT;
     cli_interrupt_stops(trainer);
     tread_status status = tread_profile_train(trainer, &options, ret_profile);
     cli_interrupt_ends();
+    cli_line_clear(&line);
     tread_trainer_destroy(trainer);
     return status;
 }
 
-static bool print(FILE *file, int format, const cli_train_report *report) {
-    if (format == JSON)
-        return cli_train_print_json(file, report) ||
-               tread_fail(TREAD_ERROR_MEMORY, "the profile cannot be printed as JSON") == TREAD_OK;
-    if (format == CSV)
+static bool print(FILE *file, int format, const void *report) {
+    if (format == CLI_PROFILE_JSON)
+        return cli_train_print_json(file, report);
+    if (format == CLI_PROFILE_CSV)
         cli_train_print_csv(file, report);
     else
         cli_train_print_table(file, report);
     return true;
 }
 
-static bool write_out(const profile_options *o, const cli_train_report *report) {
-    if (o->output == NULL)
-        return print(stdout, o->format, report) && cli_flush_output();
-    cli_replacement file;
-    CLI_TRY(cli_replacement_open(&file, "output", o->output) == TREAD_OK);
-    const bool printed = print(file.file, o->format, report);
-    return cli_replacement_close(&file) == TREAD_OK && printed;
-}
-
 static bool write_trace(const profile_options *o, const tread_train_profile *profile) {
     CLI_TRY(tread_train_profile_write_trace(profile, o->trace) == TREAD_OK);
-    FILE *file = o->format == TABLE && o->output == NULL ? stdout : stderr;
-    fprintf(file, "\nwrote     %s: %zu events", o->trace, profile->n_trace_events);
+    FILE *file = o->format == CLI_PROFILE_TABLE || o->output != NULL ? stdout : stderr;
+    fprintf(file, "\nwrote  %s: %zu events", o->trace, profile->n_trace_events);
     if (profile->n_trace_dropped > 0)
         fprintf(file, "; %llu later ones found no room: see --trace-events",
                 (unsigned long long)profile->n_trace_dropped);
@@ -161,7 +125,6 @@ static bool write_trace(const profile_options *o, const tread_train_profile *pro
 
 static bool run(const profile_options *o, cli_train_report *report, cli_training *training, cli_drawing *d,
                 tread_train_profile **ret_profile) {
-    CLI_TRY(check_outputs(o, d));
     CLI_TRY(cli_training_open(training));
     if (o->train.groups.show)
         CLI_TRY(tread_optimizer_print(training->optimizer, stderr) == TREAD_OK);
@@ -169,11 +132,11 @@ static bool run(const profile_options *o, cli_train_report *report, cli_training
     report->profile = *ret_profile;
     report->info = tread_system_info_defaults();
     CLI_TRY(tread_info(training->setup.context, &report->info) == TREAD_OK);
-    CLI_TRY(write_out(o, report));
+    CLI_TRY(cli_profile_write(o->output, o->format, print, report));
     CLI_TRY(o->trace == NULL || write_trace(o, *ret_profile));
     if (d->wanted) {
         CLI_TRY(cli_train_draw(report, d) == TREAD_OK);
-        CLI_TRY(cli_drawing_write(d, "plot", o->format == TABLE && o->output == NULL));
+        CLI_TRY(cli_drawing_write(d, "plot", o->format == CLI_PROFILE_TABLE || o->output != NULL));
     }
     return cli_flush_output();
 }
@@ -186,8 +149,13 @@ static int run_profile_train(const cli_command *command, int argc, char **argv) 
     if (!cli_parse(command, argc, argv, &o, &code))
         return code;
     if (!cli_training_check(command, &o.train) || !cli_run_check(command, &o.train.run) ||
-        !plan_drawing(command, &o, &d) || !check_files(command, &o, &d))
+        !cli_profile_plan_drawing(command, o.format, o.output, o.plot, &d))
         return CLI_USAGE;
+    const cli_profile_file files[] = {{"output", o.output}, {"trace", o.trace}, {"plot", d.path}};
+    if (!cli_profile_files_differ(command, files, 3))
+        return CLI_USAGE;
+    if (!cli_profile_files_can_be_made(files, 3))
+        return cli_fail(command, "%s", tread_last_error());
     cli_training training = {.options = &o.train};
     cli_train_report report = {.training = &training, .argc = argc, .argv = argv};
     tread_train_profile *profile = NULL;

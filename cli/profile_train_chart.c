@@ -21,17 +21,25 @@ static void print_steps(FILE *script, const tread_train_profile *p, bool outlier
     fputs("end_of_points\n", script);
 }
 
+static void print_distribution(FILE *script, const tread_profile_histogram *h) {
+    const double width = h->width > 0 ? 1e6 * h->width : 1, low = 1e6 * h->low;
+    fputs("$bins << end_of_points\n", script);
+    for (int i = 0; i < TREAD_PROFILE_BINS; i++)
+        fprintf(script, "%.3f %" PRId64 "\n", low + (i + 0.5) * width, h->counts[i]);
+    fputs("end_of_points\nunset title\nunset logscale y\nset yrange [0:*]\nset xlabel 'us'\nset ylabel 'steps'\n"
+          "unset key\nset style fill solid 0.6\n",
+          script);
+    /* Left to itself the axis would begin below 0. */
+    fprintf(script, "set xrange [%.9g:%.9g]\nset boxwidth %.6g\nplot $bins using 1:2 with boxes\n", low - width,
+            low + (TREAD_PROFILE_BINS + 1) * width, width);
+}
+
 static void print_script(FILE *script, const void *data, cli_picture picture, int columns) {
     const cli_train_report *report = data;
     const tread_train_profile *p = report->profile;
-    const tread_profile_histogram *h = &p->histogram;
     cli_gnuplot_terminal(script, picture, columns, HEIGHT);
     print_steps(script, p, false);
     print_steps(script, p, true);
-    fputs("$bins << end_of_points\n", script);
-    for (int i = 0; i < TREAD_PROFILE_BINS; i++)
-        fprintf(script, "%.3f %" PRId64 "\n", 1e6 * (h->low + (i + 0.5) * h->width), h->counts[i]);
-    fputs("end_of_points\n", script);
     if (picture != CLI_PICTURE_TEXT)
         fputs("set multiplot layout 2,1\n", script);
     fputs("set title ", script);
@@ -45,11 +53,9 @@ static void print_script(FILE *script, const void *data, cli_picture picture, in
     fputc('\n', script);
     if (picture == CLI_PICTURE_TEXT)
         return; /* the table has its distribution */
-    fputs("unset title\nunset logscale y\nset yrange [0:*]\nset xlabel 'us'\nset ylabel 'steps'\nunset key\nset style "
-          "fill solid 0.6\n",
-          script);
-    fprintf(script, "set boxwidth %.6g\nplot $bins using 1:2 with boxes\nunset multiplot\n",
-            h->width > 0 ? 1e6 * h->width : 1);
+    if (p->times.n > 0)
+        print_distribution(script, &p->histogram);
+    fputs("unset multiplot\n", script);
 }
 
 tread_status cli_train_draw(const cli_train_report *report, cli_drawing *drawing) {

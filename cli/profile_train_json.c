@@ -77,20 +77,21 @@ bool cli_train_print_json(FILE *file, const cli_train_report *report) {
     LIST(steps, p->n_all_steps, step_json(&p->steps[i]));
     LIST(counters, p->n_counters, counter_json(&p->counters[i]));
     json_t *rest = json_pack(
-        "{s:o, s:i, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:f, s:o, s:o, s:o}",
+        "{s:o, s:i, s:I, s:I, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:I, s:f, s:o, s:o, "
+        "s:o}",
         "training", training_json(report->training), "threads", p->threads, "warmup", (json_int_t)p->warmup, "steps",
-        (json_int_t)p->n_steps, "limits", limits_json(p), "times", times_json(&p->times), "recorded_times",
-        times_json(&p->recorded_times), "smaller_times", times_json(&p->smaller_times), "histogram",
-        histogram_json(&p->histogram), "overhead", cli_report_number(p->overhead), "overhead_lower",
-        cli_report_number(p->overhead_lower), "overhead_upper", cli_report_number(p->overhead_upper),
-        "samples_per_second", cli_report_number(p->samples_per_second), "outliers", (json_int_t)p->n_outliers,
-        "instructions_per_cycle", cli_report_number(p->instructions_per_cycle), "trace_events",
-        (json_int_t)p->n_trace_events, "trace_dropped", (json_int_t)p->n_trace_dropped, "evaluation_seconds",
-        p->evaluation_seconds, "counters", counters, "parts", parts, "step_list", steps);
+        (json_int_t)p->n_steps, "interrupted", (int)p->interrupted, "limits", limits_json(p), "times",
+        times_json(&p->times), "recorded_times", times_json(&p->recorded_times), "smaller_times",
+        times_json(&p->smaller_times), "histogram", histogram_json(&p->histogram), "overhead",
+        cli_report_number(p->overhead), "overhead_lower", cli_report_number(p->overhead_lower), "overhead_upper",
+        cli_report_number(p->overhead_upper), "samples_per_second", cli_report_number(p->samples_per_second),
+        "outliers", (json_int_t)p->n_outliers, "instructions_per_cycle", cli_report_number(p->instructions_per_cycle),
+        "trace_events", (json_int_t)p->n_trace_events, "trace_dropped", (json_int_t)p->n_trace_dropped,
+        "evaluation_seconds", p->evaluation_seconds, "counters", counters, "parts", parts, "step_list", steps);
     const bool good = all != NULL && rest != NULL && json_object_update(all, rest) == 0 &&
                       json_object_set_new(all, "noise", cli_report_noise_json(&p->noise)) == 0 &&
                       json_object_set_new(all, "warnings", cli_report_warnings_json(&p->warnings)) == 0 &&
-                      json_dumpf(all, file, JSON_INDENT(1)) == 0 && fputc('\n', file) != EOF;
+                      cli_report_write_json(file, all);
     json_decref(all);
     json_decref(rest);
     return good;

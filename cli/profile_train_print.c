@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "cli/numbers.h"
 #include "cli/profile_train.h"
 
 #define BAR 50     /* columns of the longest bar */
@@ -34,19 +33,6 @@ const char *cli_step_events(const tread_profile_step *step, char text[CLI_EVENTS
     return text;
 }
 
-/* A number in so many columns, or a dash where it is not known. */
-static void print_number(FILE *file, int width, int digits, double value) {
-    if (isfinite(value))
-        fprintf(file, " %*.*f", width, digits, value);
-    else
-        fprintf(file, " %*s", width, "-");
-}
-
-static void print_share(FILE *file, int width, double share) {
-    print_number(file, width, 1, 100 * share);
-    fputs(isfinite(share) ? " %" : "  ", file);
-}
-
 /* ---- The parts ---- */
 
 static int widest_part(const tread_train_profile *p) {
@@ -73,17 +59,18 @@ static void print_parts(FILE *file, const tread_train_profile *p) {
             continue;
         }
         fprintf(file, "%*s%-*s", 2 * part->depth, "", width - 2 * part->depth, cli_part_text(part, text));
-        print_number(file, 8, 2, (double)part->calls / steps);
-        print_number(file, 9, 1, 1e6 * part->seconds / steps);
-        print_number(file, 9, 1, 1e6 * part->seconds / (double)part->calls);
-        print_share(file, 6, part->share);
-        print_number(file, 8, 1, 1e-9 * part->flops_per_second);
-        print_number(file, 7, 1, 1e-9 * part->bytes_per_second);
+        cli_report_print_number(file, 8, 2, (double)part->calls / steps, "");
+        cli_report_print_number(file, 9, 1, 1e6 * part->seconds / steps, "");
+        cli_report_print_number(file, 9, 1, 1e6 * part->seconds / (double)part->calls, "");
+        cli_report_print_number(file, 6, 1, 100 * part->share, " %");
+        cli_report_print_number(file, 8, 1, 1e-9 * part->flops_per_second, "");
+        cli_report_print_number(file, 7, 1, 1e-9 * part->bytes_per_second, "");
         if (isfinite(part->ceiling_share))
             snprintf(ceiling, sizeof ceiling, "%.0f %% %s", 100 * part->ceiling_share,
                      tread_profile_ceiling_name(part->ceiling));
         fprintf(file, "  %-17s", ceiling);
-        print_share(file, 5, part->region_seconds >= MOSTLY * part->seconds ? part->busy : (double)NAN);
+        const double busy = part->region_seconds >= MOSTLY * part->seconds ? part->busy : (double)NAN;
+        cli_report_print_number(file, 5, 1, 100 * busy, isfinite(busy) ? " %" : "");
         fputc('\n', file);
     }
     if (n_hidden > 0)
@@ -208,8 +195,9 @@ static void print_head(FILE *file, const cli_train_report *r) {
                     (double)p->shared_cache_bytes / (1 << 20));
         fprintf(file, "%.1f in memory\n", 1e-9 * p->memory_bandwidth);
     }
-    fprintf(file, "steps     %" PRId64 " recorded, %" PRId64 " not, in turns, after %" PRId64 " of warming up",
-            p->parts[0].calls, (int64_t)p->n_all_steps - p->parts[0].calls, p->warmup);
+    fprintf(file, "steps     %" PRId64 " recorded, %" PRId64 " not, in turns, after %" PRId64 " of warming up%s",
+            p->parts[0].calls, (int64_t)p->n_all_steps - p->parts[0].calls, p->warmup,
+            p->interrupted ? "; interrupted" : "");
     if (isfinite(p->overhead))
         fprintf(file, "; recording costs %.1f %%", 100 * p->overhead);
     if (isfinite(p->overhead_lower))
@@ -226,22 +214,6 @@ void cli_train_print_table(FILE *file, const cli_train_report *report) {
     cli_report_print_warnings(file, &report->profile->warnings);
 }
 
-static void print_field(FILE *file, double value) {
-    char text[CLI_NUMBER_TEXT];
-    fprintf(file, ",%s", isfinite(value) ? cli_number_text(text, value) : "");
-}
-
-/* A field in quotes: a parameter's name may have commas. */
-static void print_quoted(FILE *file, const char *text) {
-    fputs(",\"", file);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            fputc('"', file);
-        fputc(*text, file);
-    }
-    fputc('"', file);
-}
-
 void cli_train_print_csv(FILE *file, const cli_train_report *report) {
     const tread_train_profile *p = report->profile;
     fputs("index,parent,name,detail,phase,rest,calls,seconds,longest,share,flops,bytes,flops_per_second,"
@@ -250,19 +222,22 @@ void cli_train_print_csv(FILE *file, const cli_train_report *report) {
     for (size_t i = 0; i < p->n_parts; i++) {
         const tread_profile_part *part = &p->parts[i];
         fprintf(file, "%zu,%d", i, part->parent);
-        print_quoted(file, part->name);
-        print_quoted(file, part->detail);
-        print_quoted(file, part->phase);
+        fputc(',', file);
+        cli_report_print_quoted(file, part->name);
+        fputc(',', file);
+        cli_report_print_quoted(file, part->detail);
+        fputc(',', file);
+        cli_report_print_quoted(file, part->phase);
         fprintf(file, ",%d,%" PRId64, part->is_rest, part->calls);
         const double before[] = {part->seconds, part->longest,          part->share,           part->flops,
                                  part->bytes,   part->flops_per_second, part->bytes_per_second};
         for (size_t k = 0; k < sizeof before / sizeof *before; k++)
-            print_field(file, before[k]);
+            cli_report_print_field(file, before[k]);
         fprintf(file, ",%s", tread_profile_ceiling_name(part->ceiling));
-        print_field(file, part->ceiling_share);
+        cli_report_print_field(file, part->ceiling_share);
         fprintf(file, ",%" PRId64, part->regions);
-        print_field(file, part->region_seconds);
-        print_field(file, part->busy);
+        cli_report_print_field(file, part->region_seconds);
+        cli_report_print_field(file, part->busy);
         fputc('\n', file);
     }
 }

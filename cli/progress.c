@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,10 +34,32 @@ static int terminal_width(void) {
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-static void clear_line(cli_progress *progress) {
-    if (progress->shown)
+cli_line cli_line_of_terminal(void) { return (cli_line){.terminal = isatty(STDERR_FILENO) == 1}; }
+
+bool cli_line_is_due(cli_line *line, double now) {
+    if (!line->terminal || now < line->next)
+        return false;
+    line->next = now + INTERVAL;
+    return true;
+}
+
+void cli_line_write(cli_line *line, const char *format, ...) {
+    char text[256];
+    const int width = terminal_width() - 1;
+    va_list arguments;
+    if (!line->terminal)
+        return;
+    va_start(arguments, format);
+    const int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\r%.*s\033[K", length < width ? length : width, text);
+    line->shown = true;
+}
+
+void cli_line_clear(cli_line *line) {
+    if (line->shown)
         fputs("\r\033[K", stderr);
-    progress->shown = false;
+    line->shown = false;
 }
 
 static void format_rate(double rate, char *ret_text, size_t size) {
@@ -50,15 +73,11 @@ static void write_line(cli_progress *progress, const tread_step_info *step) {
     double share = (double)step->step_in_epoch / (double)step->steps_per_epoch;
     /* Left is by steps, at the speed of the whole run so far, evaluations included. */
     double left = step->seconds / (double)step->step * (double)(step->epochs * step->steps_per_epoch - step->step);
-    char rate[32], line[256];
+    char rate[32];
     format_rate((double)progress->samples / (step->seconds - progress->epoch_began), rate, sizeof rate);
-    int length =
-        snprintf(line, sizeof line, "epoch %" PRId64 "/%" PRId64 "  %3.0f %%  loss %.4f  %s samples/s  %d:%02d left",
-                 step->epoch + 1, step->epochs, 100 * share, progress->loss / (double)progress->loss_samples, rate,
-                 (int)(left / 60), (int)left % 60);
-    int width = terminal_width() - 1;
-    fprintf(stderr, "\r%.*s\033[K", length < width ? length : width, line);
-    progress->shown = true;
+    cli_line_write(&progress->line, "epoch %" PRId64 "/%" PRId64 "  %3.0f %%  loss %.4f  %s samples/s  %d:%02d left",
+                   step->epoch + 1, step->epochs, 100 * share, progress->loss / (double)progress->loss_samples, rate,
+                   (int)(left / 60), (int)left % 60);
 }
 
 double cli_unsigned_nan(double value) { return isnan(value) ? fabs(value) : value; }
@@ -78,9 +97,8 @@ static tread_action on_step(void *data, tread_trainer *trainer, const tread_step
     progress->samples += step->samples;
     progress->loss += step->loss * (double)step->samples;
     progress->loss_samples += step->samples;
-    if (step->seconds >= progress->next) {
+    if (cli_line_is_due(&progress->line, step->seconds)) {
         write_line(progress, step);
-        progress->next = step->seconds + INTERVAL;
         progress->loss = 0;
         progress->loss_samples = 0;
     }
@@ -90,7 +108,7 @@ static tread_action on_step(void *data, tread_trainer *trainer, const tread_step
 static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epoch_metrics *m) {
     (void)trainer;
     cli_progress *progress = data;
-    clear_line(progress);
+    cli_line_clear(&progress->line);
     printf("epoch %-3" PRId64 " train loss %.5f", m->epoch, cli_unsigned_nan(m->train_loss));
     if (!isnan(m->test_loss))
         printf("  test loss %.5f", m->test_loss);
@@ -108,18 +126,19 @@ static tread_action on_epoch(void *data, tread_trainer *trainer, const tread_epo
 }
 
 static tread_action on_train_end(void *data, tread_trainer *trainer, const tread_train_result *result) {
+    cli_progress *progress = data;
     (void)trainer;
     (void)result;
-    clear_line(data);
+    cli_line_clear(&progress->line);
     return TREAD_CONTINUE;
 }
 
 tread_callbacks cli_progress_callbacks(cli_progress *progress) {
-    progress->terminal = isatty(STDERR_FILENO) == 1;
+    progress->line = cli_line_of_terminal();
     tread_callbacks callbacks = tread_callbacks_defaults();
     callbacks.data = progress;
     callbacks.on_train_begin = on_train_begin;
-    callbacks.on_step = progress->terminal ? on_step : NULL;
+    callbacks.on_step = progress->line.terminal ? on_step : NULL;
     callbacks.on_epoch = on_epoch;
     callbacks.on_train_end = on_train_end;
     return callbacks;

@@ -5,10 +5,21 @@
 
 #include <tread/trainer.h>
 
+/* A line on standard error that is rewritten; nothing where that is no terminal. */
+typedef struct cli_line {
+    bool terminal;
+    bool shown;  /* whether one stands there now */
+    double next; /* when it is written again, in seconds of the caller's clock */
+} cli_line;
+cli_line cli_line_of_terminal(void);
+/* Whether it was not written for a while: more often nobody could read it. */
+bool cli_line_is_due(cli_line *line, double now);
+/* Cut to the terminal's width: what is wrapped cannot be rewritten. */
+void cli_line_write(cli_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cli_line_clear(cli_line *line);
+
 typedef struct cli_progress {
-    bool terminal;      /* whether the rewritten line is shown */
-    bool shown;         /* whether one stands there now */
-    double next;        /* when it is written again, in seconds since the run began */
+    cli_line line;      /* its clock: seconds since the run began */
     double epoch_began; /* the same clock */
     int64_t steps;      /* of the epochs that are done */
     int64_t samples;    /* of this epoch so far */

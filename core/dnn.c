@@ -20,11 +20,12 @@ const char *tread_gemm_describe(const tread_gemm_shape *shape, char text[TREAD_G
     return text;
 }
 
-/* Whether batch * rows * columns elements can be addressed. */
+/* Whether the product of all four is an int64_t: bytes of a matrix, which must be addressed, or multiplications, which
+ * are counted. */
 static bool fits(int64_t batch, int64_t rows, int64_t columns, int64_t size) {
-    int64_t bytes;
-    return !__builtin_mul_overflow(rows, columns, &bytes) && !__builtin_mul_overflow(bytes, batch, &bytes) &&
-           !__builtin_mul_overflow(bytes, size, &bytes);
+    int64_t product;
+    return !__builtin_mul_overflow(rows, columns, &product) && !__builtin_mul_overflow(product, batch, &product) &&
+           !__builtin_mul_overflow(product, size, &product);
 }
 
 static tread_status check_shape(const tread_gemm_shape *shape) {
@@ -38,7 +39,7 @@ static tread_status check_shape(const tread_gemm_shape *shape) {
     int64_t size = (int64_t)tread_dtype_size(shape->dtype);
     if (shape->m < 0 || shape->n < 0 || shape->k < 0 || shape->batch < 1 ||
         !fits(shape->batch, shape->m, shape->n, size) || !fits(shape->batch, shape->m, shape->k, size) ||
-        !fits(shape->batch, shape->k, shape->n, size))
+        !fits(shape->batch, shape->k, shape->n, size) || !fits(shape->batch, shape->m, shape->n, shape->k))
         return tread_fail(TREAD_ERROR_SHAPE, "matrix product %s: an extent is negative or too large",
                           tread_gemm_describe(shape, text));
     return TREAD_OK;

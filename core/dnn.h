@@ -30,9 +30,9 @@ typedef struct tread_gemm_shape {
 } tread_gemm_shape;
 
 /* Plans a product. May allocate and create primitives (about 0.5 ms with oneDNN). Errors: TREAD_ERROR_DTYPE,
- * TREAD_ERROR_SHAPE (negative, or too large to address), TREAD_ERROR_MEMORY, TREAD_ERROR_BACKEND (what oneDNN refused,
- * with the shape; bf16 where tread_precision_check refuses it). A product is run by one thread at a time, different
- * ones by different threads. */
+ * TREAD_ERROR_SHAPE (negative, or too large to address or to count its multiplications), TREAD_ERROR_MEMORY,
+ * TREAD_ERROR_BACKEND (what oneDNN refused, with the shape; bf16 where tread_precision_check refuses it). A product is
+ * run by one thread at a time, different ones by different threads. */
 tread_status tread_gemm_create(const tread_context *context, const tread_gemm_shape *shape, tread_gemm **ret_gemm);
 void tread_gemm_destroy(tread_gemm *gemm); /* NULL is accepted */
 

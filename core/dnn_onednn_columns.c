@@ -96,14 +96,15 @@ TREAD_KERNEL_BODY void turn_square(const block *b, int64_t row, int64_t column) 
     }
 }
 
+/* There are whole squares of columns: see turns(). */
 TREAD_KERNEL_BODY void turn_body(const block *b) {
-    const int64_t rows = b->rows / SIDE * SIDE, columns = b->columns / SIDE * SIDE;
+    const int64_t rows = b->rows / SIDE * SIDE;
     /* Reads in order; the writes, which nobody waits for, jump. */
-    for (int64_t column = 0; column < columns; column += SIDE)
+    for (int64_t column = 0; column < b->columns; column += SIDE)
         for (int64_t row = 0; row < rows; row += SIDE)
             turn_square(b, row, column);
-    for (int64_t row = 0; row < b->rows; row++)
-        for (int64_t column = row < rows ? columns : 0; column < b->columns; column++) {
+    for (int64_t row = rows; row < b->rows; row++)
+        for (int64_t column = 0; column < b->columns; column++) {
             float *to = b->to + row * b->stride + column, x = b->from[column * b->rows + row];
             *to = finish(b, b->bias != NULL ? x + b->bias[column] : x, *to);
         }

@@ -26,6 +26,7 @@ const char *tread_profile_bound_name(tread_profile_bound bound) {
     case TREAD_BOUND_ARITHMETIC: return "arithmetic";
     case TREAD_BOUND_FORK: return "fork";
     case TREAD_BOUND_OTHER: return "other";
+    case TREAD_BOUND_ONE_THREAD: return "one thread";
     }
     return NULL;
 }

@@ -11,7 +11,8 @@
 #define MOST_ROUNDS 1000
 #define MOST_NAMES 64 /* optimizers, or layouts */
 #define LEAST_MEMORY ((size_t)64 << 10)
-#define SPREAD 0.1 /* of the quartiles, against the median: from here on something is said */
+#define LAW_POINTS 4 /* that a law is fitted to, at least */
+#define SPREAD 0.1   /* of the quartiles, against the median: from here on something is said */
 
 static const char *const default_optimizers[] = {"sgd", "sgd:momentum=0.9", "adam", "lamb"};
 static const char *const default_layouts[] = {"big:16Mi", "equal:256x64Ki", "tiny:10000x256", "mlp:784-512-256-10"};
@@ -115,14 +116,15 @@ static tread_status read_layouts(const tread_profile_optimizer_options *o, tread
     return TREAD_OK;
 }
 
-/* Powers of two below the context's count, and that; or the caller's, in order. */
+/* Powers of two below the context's count, and that; with four all of them, since a law takes four. Or the caller's, in
+ * order. */
 static tread_status read_threads(const tread_context *context, const tread_profile_optimizer_options *o,
                                  owned_result *r) {
     int *threads = r->threads;
     size_t n = 0;
     if (o->threads == NULL) {
         const int most = tread_context_threads(context);
-        for (int t = 1; t < most; t *= 2)
+        for (int t = 1; t < most; t = most == LAW_POINTS ? t + 1 : 2 * t)
             threads[n++] = t;
         threads[n++] = most;
     }
@@ -183,15 +185,32 @@ static void fit_scalings(owned_result *r, int cpus) {
         size_t n = 0;
         for (; i < r->shown.n_rows && r->rows[i].optimizer == first->optimizer && r->rows[i].layout == first->layout;
              i++)
-            if (r->rows[i].threads <= cpus) {
+            if (r->rows[i].threads <= cpus && r->rows[i].bound != TREAD_BOUND_ONE_THREAD) {
                 threads[n] = r->rows[i].threads;
                 seconds[n++] = r->rows[i].median;
             }
         tread_profile_scaling *scaling = &r->scalings[r->shown.n_scalings];
         *scaling = (tread_profile_scaling){.optimizer = first->optimizer, .layout = first->layout};
-        if (n >= 4 && threads[0] == 1 && tread_profile_fit_scaling(threads, seconds, n, &scaling->law) == TREAD_OK)
+        if (n >= LAW_POINTS && threads[0] == 1 &&
+            tread_profile_fit_scaling(threads, seconds, n, &scaling->law) == TREAD_OK)
             r->shown.n_scalings++;
     }
+}
+
+/* Who asked for as many thread counts as a law takes waits for one. */
+static void warn_of_no_law(owned_result *r, int cpus) {
+    size_t n = 0;
+    while (n < r->shown.n_threads && r->threads[n] <= cpus)
+        n++;
+    if (r->shown.n_threads < LAW_POINTS || r->shown.n_rows == 0)
+        return;
+    if (n < LAW_POINTS)
+        tread_noise_say(&r->shown.warnings, "law",
+                        "No law of scaling is fitted: it takes %d thread counts of at most %d, the number of CPUs, and "
+                        "here are %zu.",
+                        LAW_POINTS, cpus, n);
+    else if (r->threads[0] != 1)
+        tread_noise_say(&r->shown.warnings, "law", "No law of scaling is fitted: it takes the time with 1 thread.");
 }
 
 static void warn_of_spread(owned_result *r) {
@@ -222,11 +241,12 @@ static tread_status warn(owned_result *r, const tread_sweep *sweep) {
     tread_noise_warn_threads(&info, most, &r->shown.warnings);
     if (sweep->fewest_threads > 0)
         tread_noise_say(&r->shown.warnings, "threads",
-                        "OpenMP gave %d threads where more were asked for; OMP_THREAD_LIMIT or OMP_DYNAMIC does that.",
-                        sweep->fewest_threads);
+                        "OpenMP gave %d thread%s where more were asked for; OMP_THREAD_LIMIT or OMP_DYNAMIC does that.",
+                        sweep->fewest_threads, sweep->fewest_threads == 1 ? "" : "s");
     tread_noise_warn(&r->shown.noise, &r->shown.warnings);
     warn_of_spread(r);
     fit_scalings(r, info.allowed_cpus);
+    warn_of_no_law(r, info.allowed_cpus);
     return TREAD_OK;
 }
 

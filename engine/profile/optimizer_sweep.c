@@ -7,6 +7,7 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/profile/bound.h"
 #include "engine/profile/statistics.h"
@@ -32,7 +33,8 @@ typedef struct variant {
     bool warm;
     double *samples; /* seconds of one step, pass, region */
     size_t n_samples;
-    double median; /* NAN: there is no sample */
+    double median;   /* NAN: there is no sample */
+    int64_t regions; /* of a step, that forked */
 } variant;
 
 typedef struct turns {
@@ -46,6 +48,7 @@ typedef struct turns {
     size_t *sets;    /* working sets, the last of them memory_bytes */
     size_t n_sets;
     size_t *first_alike; /* by spec: the first one whose passes are the same */
+    tread_recorder *recorder;
 } turns;
 
 /* ---- What there is to measure ---- */
@@ -111,6 +114,7 @@ static tread_status prepare(turns *w, double *step_samples) {
     w->first_alike = tread_calloc(sweep->n_specs, sizeof *w->first_alike, "a sweep");
     if (w->variants == NULL || w->samples == NULL || w->scratch == NULL || w->sets == NULL || w->first_alike == NULL)
         return TREAD_ERROR_MEMORY;
+    TREAD_TRY(tread_recorder_create(1, 0, &w->recorder)); /* counts regions alone */
     TREAD_TRY(tread_sweep_world_create(&w->world, sweep, &sweep->layouts[w->layout]));
     find_alike(w);
     add_all(w, step_samples);
@@ -124,9 +128,15 @@ static void clean_up(turns *w) {
     tread_free(w->scratch);
     tread_free(w->sets);
     tread_free(w->first_alike);
+    tread_recorder_destroy(w->recorder);
 }
 
 /* ---- Measuring ---- */
+
+/* An empty region's range: so long that it is forked for with more threads than CPUs, too. */
+static int64_t region_items(const tread_sweep *sweep, size_t t) {
+    return 2 * TREAD_CROWDED_GRAINS * (int64_t)sweep->threads[t];
+}
 
 static void do_nothing(void *argument, int64_t begin, int64_t end) { (void)argument, (void)begin, (void)end; }
 
@@ -162,7 +172,7 @@ static tread_status run_once(const turns *w, const variant *v, double *ret_scale
     case SMALL: return tread_optimizer_step(w->world.small[v->index], NULL);
     case TRAFFIC: move_as(w, v, ret_scale); break;
     case RMW: tread_bandwidth_run(sweep->bandwidth, context, tread_traffic_rmw, w->sets[v->index]); break;
-    case FORK: tread_parallel_for(context, 2 * sweep->threads[v->t], 1, 1, do_nothing, NULL); break;
+    case FORK: tread_parallel_for(context, region_items(sweep, v->t), 1, 1, do_nothing, NULL); break;
     }
     return TREAD_OK;
 }
@@ -179,9 +189,34 @@ static tread_status time_once(const turns *w, const variant *v, int repeats, dou
 static void see_threads(const turns *w, const variant *v) {
     tread_sweep *sweep = w->sweep;
     atomic_int calls = 0;
-    tread_parallel_for(sweep->contexts[v->t], 2 * sweep->threads[v->t], 1, 1, count_calls, &calls);
-    if (calls < sweep->threads[v->t])
+    tread_parallel_for(sweep->contexts[v->t], region_items(sweep, v->t), 1, 1, count_calls, &calls);
+    if (calls < sweep->threads[v->t] && (sweep->fewest_threads == 0 || calls < sweep->fewest_threads))
         sweep->fewest_threads = calls;
+}
+
+static int64_t regions_so_far(const tread_recorder *recorder) {
+    size_t n;
+    const tread_time_span_row *rows = tread_recorder_rows(recorder, &n);
+    int64_t regions = 0;
+    for (size_t i = 0; i < n; i++)
+        regions += rows[i].regions;
+    return regions;
+}
+
+/* Whether a step forks is the optimizer's choice, so it is seen and not guessed. */
+static tread_status count_regions(const turns *w, variant *v) {
+    tread_context *context = w->sweep->contexts[v->t];
+    const int64_t before = regions_so_far(w->recorder);
+    double scale;
+    tread_recorder *other = tread_context_record(context, w->recorder);
+    const tread_time_span span =
+        tread_time_span_within(context, &(tread_time_span_key){.name = "step", .phase = TREAD_TRACE_OTHER});
+    const tread_status status = run_once(w, v, &scale);
+    tread_time_span_end(context, span, (tread_cost){0});
+    tread_context_record(context, other);
+    tread_recorder_abandon(w->recorder);
+    v->regions = regions_so_far(w->recorder) - before;
+    return status;
 }
 
 static tread_status warm_up(const turns *w, variant *v) {
@@ -195,6 +230,8 @@ static tread_status warm_up(const turns *w, variant *v) {
                      : once < SAMPLE_SECONDS              ? (int)(SAMPLE_SECONDS / once)
                                                           : 1;
     }
+    if (v->kind == STEP)
+        TREAD_TRY(count_regions(w, v));
     if (v->kind == FORK)
         see_threads(w, v);
     return TREAD_OK;
@@ -280,6 +317,13 @@ static double rmw_rate(const turns *w, size_t bytes, size_t t) {
     return 2 * (double)bytes / median_of(w, RMW, find_set(w, bytes), t);
 }
 
+/* Of threads that had no part in a step nothing is to be told. */
+static void stay_on_one_thread(tread_profile_row *r) {
+    r->bound = TREAD_BOUND_ONE_THREAD;
+    r->rmw_bytes_per_second = r->bandwidth_share = r->traffic_seconds = r->arithmetic_seconds = NAN;
+    r->speedup = r->efficiency = r->serial_fraction = NAN;
+}
+
 static tread_profile_row row_of(const turns *w, const variant *v) {
     const tread_sweep *sweep = w->sweep;
     const tread_step_traffic *traffic = &sweep->specs[v->index].traffic;
@@ -297,7 +341,7 @@ static tread_profile_row row_of(const turns *w, const variant *v) {
         .median = s.median,
         .lower_quartile = s.lower_quartile,
         .upper_quartile = s.upper_quartile,
-        .mad = s.mad,
+        .mad = v->n_samples > 1 ? s.mad : (double)NAN,
         .ns_per_parameter = 1e9 * s.median / n,
         .bytes_per_second = traffic->n_passes > 0 ? traffic->bytes * n / s.median : NAN,
         .rmw_bytes_per_second = rmw_rate(w, set_of(w, v->index), v->t),
@@ -305,8 +349,11 @@ static tread_profile_row row_of(const turns *w, const variant *v) {
         .speedup = alone(w, v->index) / s.median,
         .traffic_seconds = median_of(w, TRAFFIC, w->first_alike[v->index], v->t),
         .arithmetic_seconds = median_of(w, SMALL, v->index, 0) / small_n * n / threads,
-        .fork_seconds = threads > 1 ? traffic->n_passes * median_of(w, FORK, 0, v->t) : 0,
+        .regions = traffic->n_passes > 0 ? (int)v->regions : -1,
+        .fork_seconds = 0,
     };
+    if (threads > 1)
+        r.fork_seconds = r.regions >= 0 ? r.regions * median_of(w, FORK, 0, v->t) : (double)NAN;
     r.bandwidth_share = r.bytes_per_second / r.rmw_bytes_per_second;
     r.efficiency = r.speedup / threads;
     r.serial_fraction = tread_profile_karp_flatt(r.speedup, threads);
@@ -319,6 +366,8 @@ static tread_profile_row row_of(const turns *w, const variant *v) {
                                          .rmw_rate = r.rmw_bytes_per_second,
                                          .memory_rate = r.memory_bytes_per_second};
     r.bound = tread_bound_of(&figures);
+    if (threads > 1 && r.regions == 0)
+        stay_on_one_thread(&r);
     return r;
 }
 

@@ -15,9 +15,11 @@ double tread_quantile_of_sorted(const double *sorted, size_t n, double share) {
     return sorted[i] + (at - (double)i) * (sorted[next] - sorted[i]);
 }
 
+void tread_sort(double *values, size_t n) { qsort(values, n, sizeof *values, compare); }
+
 tread_order_statistics tread_order_statistics_of(const double *values, size_t n, double *scratch) {
     memcpy(scratch, values, n * sizeof *scratch);
-    qsort(scratch, n, sizeof *scratch, compare);
+    tread_sort(scratch, n);
     tread_order_statistics s = {.least = scratch[0],
                                 .lower_quartile = tread_quantile_of_sorted(scratch, n, 0.25),
                                 .median = tread_quantile_of_sorted(scratch, n, 0.5),
@@ -25,7 +27,7 @@ tread_order_statistics tread_order_statistics_of(const double *values, size_t n,
                                 .greatest = scratch[n - 1]};
     for (size_t i = 0; i < n; i++)
         scratch[i] = fabs(scratch[i] - s.median);
-    qsort(scratch, n, sizeof *scratch, compare);
+    tread_sort(scratch, n);
     s.mad = tread_quantile_of_sorted(scratch, n, 0.5);
     return s;
 }

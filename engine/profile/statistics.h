@@ -12,6 +12,8 @@ typedef struct tread_order_statistics {
 /* Of n values, at least one, none of which is NaN; scratch: room for n. Between two samples a quantile lies in
  * proportion (Hyndman and Fan 1996, "Sample quantiles in statistical packages", definition 7). */
 tread_order_statistics tread_order_statistics_of(const double *values, size_t n, double *scratch);
+/* Ascending; none is NaN. */
+void tread_sort(double *values, size_t n);
 /* The same quantile of n values, at least one, that are sorted already; share in [0, 1]. */
 double tread_quantile_of_sorted(const double *sorted, size_t n, double share);
 

@@ -108,8 +108,8 @@ static tread_status measure_machine(tread_train_profile_private *own, bool later
         const double ratio = shown->peak_flops_later / shown->peak_flops;
         if (ratio > 1 + PEAK_CHANGED || ratio < 1 / (1 + PEAK_CHANGED))
             tread_noise_say(&shown->warnings, "frequency",
-                            "products ran at %.3g GFLOP/s before the steps and at %.3g after them: the machine's speed "
-                            "changed in between",
+                            "Products ran at %.3g GFLOP/s before the steps and at %.3g after them: the machine's speed "
+                            "changed in between.",
                             1e-9 * shown->peak_flops, 1e-9 * shown->peak_flops_later);
         shown->peak_flops = fmax(shown->peak_flops, shown->peak_flops_later);
         return TREAD_OK;
@@ -155,6 +155,8 @@ static void read_counters(tread_train_profile_private *own) {
 static tread_status run(tread_train_profile_private *own) {
     tread_train_profile *shown = &own->shown;
     tread_noise_watch watch;
+    own->call_began = tread_profile_now();
+    tread_train_profile_report(own);
     TREAD_TRY(measure_machine(own, false)); /* starts the context's threads, which are then counted */
     if (own->options.counters)
         TREAD_TRY(tread_counters_open(NULL, "", &own->counting));
@@ -176,6 +178,7 @@ static tread_status run(tread_train_profile_private *own) {
     tread_noise_warn(&shown->noise, &shown->warnings);
     tread_noise_warn_threads(&info, shown->threads, &shown->warnings);
     shown->n_steps = own->n_done[0] < own->n_done[1] ? own->n_done[0] : own->n_done[1];
+    shown->interrupted = own->n_done[0] < own->options.steps || own->n_done[1] < own->options.steps;
     shown->warmup = own->warmed_up;
     read_counters(own);
     count_trace(own);

@@ -34,7 +34,7 @@ typedef struct tread_train_profile_private {
     bool settling;                /* its first step, which is neither recorded nor timed */
     int64_t n_counted;            /* steps while counters were on */
     unsigned events;              /* of the next step */
-    double began;
+    double call_began, began;     /* the latter of the step under way */
     struct rusage usage;
     tread_time_span span, evaluation;
 } tread_train_profile_private;
@@ -45,6 +45,8 @@ tread_status tread_train_profile_run(tread_train_profile_private *own);
 bool tread_profile_stretch_is_recorded(int64_t stretch);
 /* Steps of a stretch where so many are to be recorded: a quarter of them, in 1..TREAD_PROFILE_STRETCH. */
 int64_t tread_profile_stretch_steps(int64_t steps);
+
+void tread_train_profile_report(tread_train_profile_private *own);
 
 /* engine/profile/train_times.c: from the steps, everything about their times. */
 void tread_train_profile_fill_times(tread_train_profile_private *own);

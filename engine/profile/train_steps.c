@@ -19,11 +19,21 @@ static bool is_done(const tread_train_profile_private *own) {
     return own->n_done[0] >= own->options.steps && own->n_done[1] >= own->options.steps;
 }
 
+void tread_train_profile_report(tread_train_profile_private *own) {
+    const tread_profile_train_options *o = &own->options;
+    const tread_profile_train_progress progress = {.steps = own->warmed_up + own->n_done[0] + own->n_done[1],
+                                                   .all_steps = o->warmup + 2 * o->steps,
+                                                   .seconds = tread_profile_now() - own->call_began};
+    if (o->progress != NULL && !o->progress(o->progress_data, &progress))
+        tread_trainer_request_stop(own->trainer);
+}
+
 /* Goes on to the next stretch that still has steps to do. */
 static void next_stretch(tread_train_profile_private *own) {
     do
         own->stretch++;
     while (own->n_done[tread_profile_stretch_is_recorded(own->stretch)] >= own->options.steps);
+    tread_train_profile_report(own);
     const bool recorded = tread_profile_stretch_is_recorded(own->stretch);
     const int64_t most = tread_profile_stretch_steps(own->options.steps);
     const int64_t left = own->options.steps - own->n_done[recorded];
@@ -40,8 +50,11 @@ static bool is_warm(const tread_train_profile_private *own) { return own->warmed
 static tread_action on_step_begin(void *data, tread_trainer *trainer, const tread_step_info *info) {
     tread_train_profile_private *own = data;
     (void)trainer;
-    if (!is_warm(own))
+    if (!is_warm(own)) {
+        if (own->warmed_up > 0)
+            tread_train_profile_report(own);
         return TREAD_CONTINUE;
+    }
     if (own->left == 0)
         next_stretch(own);
     const bool recorded = tread_profile_stretch_is_recorded(own->stretch) && !own->settling;

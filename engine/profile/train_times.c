@@ -1,5 +1,4 @@
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/profile/statistics.h"
@@ -8,17 +7,12 @@
 #define SLOW 1.1  /* times the median */
 #define FAR_OUT 3 /* times the distance of the quartiles: Tukey, "Exploratory Data Analysis" (1977) */
 
-static int compare(const void *x, const void *y) {
-    const double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
 tread_profile_times tread_profile_times_of(const double *seconds, size_t n, double *scratch) {
     if (n == 0)
         return (tread_profile_times){0, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
     double sum = 0;
     memcpy(scratch, seconds, n * sizeof *scratch);
-    qsort(scratch, n, sizeof *scratch, compare);
+    tread_sort(scratch, n);
     for (size_t i = 0; i < n; i++)
         sum += scratch[i];
     return (tread_profile_times){.n = (int64_t)n,
@@ -90,7 +84,7 @@ static void compare_stretches(tread_train_profile_private *own) {
     shown->overhead = shown->recorded_times.median / shown->times.median - 1;
     shown->overhead_lower = shown->overhead_upper = NAN;
     if (n_ratios > 1) {
-        qsort(ratios, n_ratios, sizeof *ratios, compare);
+        tread_sort(ratios, n_ratios);
         shown->overhead = tread_quantile_of_sorted(ratios, n_ratios, 0.5) - 1;
         shown->overhead_lower = tread_quantile_of_sorted(ratios, n_ratios, 0.25) - 1;
         shown->overhead_upper = tread_quantile_of_sorted(ratios, n_ratios, 0.75) - 1;

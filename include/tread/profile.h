@@ -24,7 +24,7 @@ typedef struct tread_profile_noise {
 } tread_profile_noise;
 
 /* In whole sentences, each with a word for programs: "neighbours", "steal", "throttled", "frequency", "threads",
- * "cores", "quota", "spin", "spread". */
+ * "cores", "quota", "spin", "spread", "law". */
 #define TREAD_PROFILE_MAX_WARNINGS 12
 typedef struct tread_profile_warning {
     char kind[16];
@@ -71,10 +71,11 @@ typedef enum tread_profile_bound {
     TREAD_BOUND_MEMORY = 1,     /* moving its arrays from and to memory */
     TREAD_BOUND_CACHE = 2,      /* the same, faster than memory could */
     TREAD_BOUND_ARITHMETIC = 3, /* computing takes longer than moving */
-    TREAD_BOUND_FORK = 4,       /* sharing the work out among threads, or it is too little to be shared out */
+    TREAD_BOUND_FORK = 4,       /* sharing the work out among threads */
     TREAD_BOUND_OTHER = 5,      /* none of these explains it: bookkeeping for each tensor, uneven parts, noise */
+    TREAD_BOUND_ONE_THREAD = 6, /* it is too little work to be shared out: of several threads one did all of it */
 } tread_profile_bound;
-#define TREAD_BOUND_COUNT 6
+#define TREAD_BOUND_COUNT 7
 TREAD_API const char *tread_profile_bound_name(tread_profile_bound bound); /* "memory"; static; NULL if there is none */
 
 typedef struct tread_profile_progress {
@@ -99,7 +100,7 @@ typedef struct tread_profile_optimizer_options {
      *     sizes:N+N+...    any tensors; COUNTxN stands for several */
     const char *const *layouts;
     size_t n_layouts;
-    const int *threads; /* [NULL: 1, 2, 4, ... below the context's thread count, and that] */
+    const int *threads; /* [NULL: 1, 2, 4, ... below the context's thread count, and that; of 4: 1, 2, 3, 4] */
     size_t n_threads;
     int rounds;          /* [11] samples of each row, 1..1000 */
     double seconds;      /* [90] ends after a whole round when so many have passed, but not before one; 0: no limit */
@@ -116,7 +117,11 @@ typedef struct tread_profile_row {
     int steps_per_sample; /* a sample is the mean of so many steps */
     size_t n_samples;
     const double *samples; /* in the order of the rounds */
-    double median, lower_quartile, upper_quartile, mad;
+    int regions; /* parallel regions of a step, counted in one; -1: not known (products may fork in oneDNN). Where
+                    threads > 1 and this is 0, the bound is ONE_THREAD, and all that is measured with several threads
+                    or compares them is NAN. */
+    double median, lower_quartile, upper_quartile;
+    double mad;                  /* NAN of one sample */
     double ns_per_parameter;     /* from the median, as all that follows */
     double bytes_per_second;     /* by the optimizer's bytes_per_parameter */
     double rmw_bytes_per_second; /* of reading and writing in place, over as large a working set with as many threads */
@@ -125,7 +130,7 @@ typedef struct tread_profile_row {
     double speedup, efficiency, serial_fraction; /* against the row of 1 thread; tread_profile_karp_flatt() */
     double traffic_seconds;    /* the optimizer's own reads and writes without its arithmetic, from one flat array */
     double arithmetic_seconds; /* as many parameters, one thread, in the cache, divided by the threads */
-    double fork_seconds;       /* of the step's parallel regions, empty */
+    double fork_seconds;       /* of as many parallel regions, empty */
     tread_profile_bound bound;
 } tread_profile_row;
 
@@ -134,7 +139,7 @@ typedef struct tread_profile_optimizer_info {
     int bytes_per_parameter; /* moved by a step: each pass reads an array once, and writes it once where it changes it;
                                 0: not counted (Muon's matrix products) */
     int arrays;              /* floats per parameter that are held: parameter, gradient, state */
-    int regions;             /* parallel regions of a step; 0 where not counted */
+    int regions;             /* passes, each of which is a parallel region where it is worth one; 0: not counted */
 } tread_profile_optimizer_info;
 
 typedef struct tread_profile_layout_info {

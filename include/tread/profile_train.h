@@ -18,6 +18,14 @@
 
 TREAD_BEGIN_DECLS
 
+typedef struct tread_profile_train_progress {
+    int64_t steps, all_steps; /* done, and to be done if nothing ends the run before; 0: the machine is measured */
+    double seconds;           /* since the call began */
+} tread_profile_train_progress;
+/* Before the machine is measured, between steps of warming up, and before every stretch of others, so never while a
+ * step is timed. False ends the run, as tread_trainer_request_stop() does. */
+typedef bool tread_profile_train_progress_fn(void *data, const tread_profile_train_progress *progress);
+
 typedef struct tread_profile_train_options {
     size_t size;          /* sizeof, set by tread_profile_train_defaults() */
     int64_t warmup;       /* steps before anything is measured, >= 0 [20] */
@@ -25,6 +33,8 @@ typedef struct tread_profile_train_options {
     size_t trace_events;  /* a thread keeps so many for the trace (48 bytes each); 0: no trace [0] */
     bool measure_machine; /* measure what the machine can do, which the shares need: about a second [true] */
     bool counters;        /* count instructions, cache misses and the like where the kernel allows [true] */
+    tread_profile_train_progress_fn *progress; /* [NULL] */
+    void *progress_data;
 } tread_profile_train_options;
 TREAD_API tread_profile_train_options tread_profile_train_defaults(void);
 
@@ -110,7 +120,8 @@ typedef struct tread_profile_counter {
 
 typedef struct tread_train_profile {
     int threads;
-    int64_t n_steps; /* recorded, and as many not; fewer than asked for where the run ended before */
+    int64_t n_steps; /* recorded, and as many not; fewer than asked for where the run ended before: */
+    bool interrupted;
     int64_t warmup;
     int64_t batch_samples; /* of a full step */
 

@@ -260,11 +260,20 @@ START_TEST(no_change_of_a_weight_goes_unseen) {
 }
 END_TEST
 
-/* y's copy in bfloat16 serves the next layer, unless somebody has written to y. */
+static tread_tensor *weight_gradient(tread_tape *tape, tread_tensor *y, tread_tensor *w, const tread_tensor *dy) {
+    tread_tensor *dw = tread_tensor_create(TREAD_FLOAT32, 2, w->shape);
+    tread_tensor_zero_grad(w, true);
+    ck_assert_ok(tread_backward_from(tape, y, dy));
+    ck_assert_ok(tread_tensor_copy(dw, tread_tensor_grad(w)));
+    return dw;
+}
+
+/* y's copy in bfloat16 serves the next layer, forward and backward, unless somebody has written to y. */
 START_TEST(a_layer_reads_the_one_before) {
     tread_context *ref = make_context(1, TREAD_BACKEND_REF);
     tread_tape *tape = make_tape(ref, TREAD_PRECISION_BF16);
     tread_tensor *x = draw(9, 40, 1, false), *w = draw(64, 40, 2, true), *v = draw(33, 64, 3, true);
+    tread_tensor *dy = draw(9, 33, 4, false);
     for (int i = 0; i < 6; i++) {
         int write = i % 3;
         tread_tape_reset(tape);
@@ -279,10 +288,36 @@ START_TEST(a_layer_reads_the_one_before) {
         tread_tensor *y = tread_linear(tape, h, v, NULL, TREAD_ACTIVATION_NONE);
         tread_tensor *same = tread_tensor_create(TREAD_FLOAT32, 2, h->shape);
         memcpy(same->data, h->data, tread_tensor_bytes(h));
-        check_same(y, tread_linear(tape, same, v, NULL, TREAD_ACTIVATION_NONE), "y", i);
+        tread_tensor *expected = tread_linear(tape, same, v, NULL, TREAD_ACTIVATION_NONE);
+        check_same(y, expected, "y", i);
+        tread_tensor *dv[] = {weight_gradient(tape, y, v, dy), weight_gradient(tape, expected, v, dy)};
+        check_same(dv[0], dv[1], "dv", i);
+        tread_tensor_destroy(dv[0]);
+        tread_tensor_destroy(dv[1]);
         tread_tensor_destroy(same);
     }
-    tread_tensor *const made[] = {x, w, v};
+    tread_tensor *const made[] = {x, w, v, dy};
+    for (size_t i = 0; i < 4; i++)
+        tread_tensor_destroy(made[i]);
+    tread_tape_destroy(tape);
+    tread_context_destroy(ref);
+}
+END_TEST
+
+/* Others may be in use by other threads. */
+START_TEST(only_weights_that_are_trained_are_given_copies) {
+    tread_context *ref = make_context(1, TREAD_BACKEND_REF);
+    tread_tape *tape = make_tape(ref, TREAD_PRECISION_BF16);
+    tread_tensor *x = draw(9, 40, 1, false), *w = draw(64, 40, 2, true), *frozen = draw(64, 40, 2, false);
+    bool before = tread_set_grad_enabled(false);
+    ck_assert_ptr_nonnull(tread_linear(tape, x, w, NULL, TREAD_ACTIVATION_NONE));
+    tread_set_grad_enabled(before);
+    ck_assert_ptr_null(w->bf16);
+    ck_assert_ptr_nonnull(tread_linear(tape, x, frozen, NULL, TREAD_ACTIVATION_NONE));
+    ck_assert_ptr_null(frozen->bf16);
+    ck_assert_ptr_nonnull(tread_linear(tape, x, w, NULL, TREAD_ACTIVATION_NONE));
+    ck_assert(tread_bf16_is_fresh(w));
+    tread_tensor *const made[] = {x, w, frozen};
     for (size_t i = 0; i < 3; i++)
         tread_tensor_destroy(made[i]);
     tread_tape_destroy(tape);
@@ -386,5 +421,6 @@ START_TEST(steps_allocate_nothing_and_any_allocation_may_fail) {
 END_TEST
 
 TEST_MAIN("linear_bf16", products_read_rounded_operands, the_default_back_end_agrees, no_change_of_a_weight_goes_unseen,
-          a_layer_reads_the_one_before, narrow_layers_and_other_types_stay_float32, precision_is_the_tapes,
+          a_layer_reads_the_one_before, only_weights_that_are_trained_are_given_copies,
+          narrow_layers_and_other_types_stay_float32, precision_is_the_tapes,
           steps_allocate_nothing_and_any_allocation_may_fail)

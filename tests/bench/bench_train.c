@@ -72,8 +72,8 @@ static products create_products(const tread_context *context, const bench_shape 
         int64_t in = shape->sizes[i], out = shape->sizes[i + 1];
         add_product(&all, context, (tread_gemm_shape){.m = shape->batch, .n = out, .k = in, .transpose_b = true});
     }
-    for (int i = MAX_LAYERS - 1; i >= 0;
-         i--) { /* dw (out, in) = dy^T x, and dx (batch, in) = dy w but for the first layer */
+    /* dw (out, in) = dy^T x, and dx (batch, in) = dy w but for the first layer */
+    for (int i = MAX_LAYERS - 1; i >= 0; i--) {
         int64_t in = shape->sizes[i], out = shape->sizes[i + 1];
         if (in == 0 || out == 0)
             continue;

@@ -71,6 +71,7 @@ START_TEST(json_has_everything) {
     ck_assert_str_eq(text_of(all, "format"), "tread profile train");
     ck_assert_str_eq(text_of(training, "optimizer"), "sgd:lr=0.1,momentum=0.9");
     ck_assert_int_eq(json_integer_value(json_object_get(training, "seed")), 4);
+    ck_assert(json_is_false(json_object_get(all, "interrupted")));
     ck_assert_int_eq(json_integer_value(json_object_get(all, "threads")), tread_parallel_openmp_version() > 0 ? 2 : 1);
     ck_assert_uint_eq(json_array_size(json_object_get(all, "step_list")), 24);
     ck_assert_uint_eq(json_array_size(json_object_get(all, "counters")), 6);
@@ -129,8 +130,9 @@ START_TEST(files_are_written_and_nothing_else) {
     start();
     ck_assert_int_eq(command_shell("ls > before"), 0);
     command_must_succeed(PROFILE "--steps 5 --warmup 1 --trace trace.json --output out.json --format json");
-    ck_assert_str_eq(command_output, "");
-    command_must_contain(command_error, "wrote     trace.json: ", "said");
+    command_must_contain(command_output, "\nwrote  trace.json: ", "said");
+    command_must_succeed(PROFILE "--steps 5 --warmup 1 --trace trace.json --format csv");
+    command_must_contain(command_error, "\nwrote  trace.json: ", "said where it is not among the lines");
     json_error_t error;
     json_t *trace = json_load_file(test_path("trace.json"), 0, &error);
     json_t *out = json_load_file(test_path("out.json"), 0, &error);
@@ -152,11 +154,35 @@ START_TEST(a_full_disk_is_an_error) {
         command_must_fail(PROFILE "--steps 2 --output /dev/full", 1, full, 1);
         ck_assert_int_eq(command_shell("$tread " PROFILE "--steps 2 > /dev/full"), 1);
         command_must_contain(command_error, "No space left on device", "said");
+        command_must_fail(PROFILE "--steps 2 --format json --output /dev/full", 1, full, 1);
     }
     static const char *const device[] = {"--trace"};
     command_must_fail(PROFILE "--steps 2 --trace nowhere/trace.json", 1, device, 1);
     static const char *const folder[] = {"--plot"};
     command_must_fail(PROFILE "--steps 2 --plot nowhere/steps.png", 1, folder, 1);
+    test_folder_remove();
+}
+END_TEST
+
+START_TEST(ctrl_c_ends_it_with_what_there_is) {
+    start();
+    int code = -1;
+    for (int seconds = 4; seconds <= 64 && code != 0; seconds *= 2) { /* a busy machine takes long to be measured */
+        char line[256];
+        snprintf(line, sizeof line,
+                 "\"$tread\" " PROFILE
+                 "--steps 1000000 --warmup 0 --format json --output x.json & sleep %d; kill -TERM $!; wait $!",
+                 seconds);
+        code = command_shell(line);
+        if (code != 0)
+            command_must_contain(command_error, "the run was ended after 0 steps of warming up", "too soon");
+    }
+    ck_assert_int_eq(code, 0);
+    json_error_t error;
+    json_t *all = json_load_file(test_path("x.json"), 0, &error);
+    ck_assert(json_is_true(json_object_get(all, "interrupted")));
+    ck_assert_int_gt(json_integer_value(json_object_get(all, "steps")), 0);
+    json_decref(all);
     test_folder_remove();
 }
 END_TEST
@@ -172,7 +198,7 @@ START_TEST(wrong_usage_is_refused) {
         {PROFILE "--trace a.json --output a.json", {"--output and --trace name the same file: a.json", NULL}},
         {PROFILE "--trace a.svg --plot ./a.svg", {"name the same file", NULL}},
         {PROFILE "--plot x.gif", {"neither terminal nor a file whose name ends in .png or .svg", NULL}},
-        {PROFILE "--plot terminal --format csv", {"--plot terminal would stand in the csv", NULL}},
+        {PROFILE "--plot terminal --format csv", {"--plot terminal would stand among the lines of --format csv", NULL}},
         {PROFILE "--format xml", {"--format", "table"}},
         {PROFILE "--optimizer adma", {"adma", "adam"}},
         {PROFILE "--scheduler none --schedule-every step", {"--schedule-every", NULL}},
@@ -218,6 +244,8 @@ START_TEST(drawings_are_made_where_gnuplot_is) {
         ck_assert(n > 1000 && memcmp(png, "\x89PNG\r\n\x1a\n", 8) == 0 && memcmp(png + n - 8, "IEND", 4) == 0);
         free(png);
         command_must_succeed(PROFILE "--steps 20 --plot steps.svg");
+        command_must_succeed(PROFILE "--steps 1 --warmup 6 --plot smaller.png"); /* no step of a full batch */
+        ck_assert_str_eq(command_error, "");
         command_must_succeed(PROFILE "--steps 20 --plot terminal");
         command_must_contain(command_output, "steps", "drawing");
     }
@@ -227,4 +255,5 @@ END_TEST
 
 TEST_MAIN("profile_train", the_table_says_everything, json_has_everything, a_smaller_batch_alone_is_no_distribution,
           csv_has_a_line_for_each_part, files_are_written_and_nothing_else, a_full_disk_is_an_error,
-          wrong_usage_is_refused, help_names_the_options, drawings_are_made_where_gnuplot_is)
+          ctrl_c_ends_it_with_what_there_is, wrong_usage_is_refused, help_names_the_options,
+          drawings_are_made_where_gnuplot_is)

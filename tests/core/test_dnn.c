@@ -137,6 +137,11 @@ START_TEST(wrong_calls_are_refused) {
         tread_gemm_create(NULL, &(tread_gemm_shape){.m = INT64_C(1) << 40, .n = INT64_C(1) << 30, .k = 1, .batch = 1},
                           &gemm),
         TREAD_ERROR_SHAPE, "too large");
+    /* Each matrix could be addressed; m n k is 2^64. */
+    ck_assert_fails(
+        tread_gemm_create(
+            NULL, &(tread_gemm_shape){.m = INT64_C(1) << 26, .n = INT64_C(1) << 26, .k = 1 << 12, .batch = 1}, &gemm),
+        TREAD_ERROR_SHAPE, "too large");
     ck_assert_fails(tread_gemm_create(NULL, &(tread_gemm_shape){.m = 1, .n = 1, .k = 1}, &gemm), TREAD_ERROR_SHAPE,
                     "batch 0");
     ck_assert_fails(

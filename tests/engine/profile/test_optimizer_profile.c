@@ -45,6 +45,14 @@ static void check_row(const tread_profile_optimizer_result *r, const tread_profi
     const int bytes = r->optimizers[row->optimizer].bytes_per_parameter;
     ck_assert(row->lower_quartile <= row->median && row->median <= row->upper_quartile && row->lower_quartile > 0);
     must_be_near(row->ns_per_parameter, 1e9 * row->median / n);
+    ck_assert_int_eq(row->bound == TREAD_BOUND_ONE_THREAD, row->threads > 1 && row->regions == 0);
+    if (row->bound == TREAD_BOUND_ONE_THREAD) {
+        ck_assert(isnan(row->speedup) && isnan(row->efficiency) && isnan(row->serial_fraction) &&
+                  isnan(row->rmw_bytes_per_second) && isnan(row->bandwidth_share) && isnan(row->traffic_seconds) &&
+                  isnan(row->arithmetic_seconds) && row->fork_seconds == 0 && row->memory_bytes_per_second > 0);
+        must_be_near(row->bytes_per_second, bytes * n / row->median);
+        return;
+    }
     must_be_near(row->speedup, alone / row->median);
     must_be_near(row->efficiency, row->speedup / row->threads);
     if (row->threads == 1)
@@ -54,7 +62,7 @@ static void check_row(const tread_profile_optimizer_result *r, const tread_profi
     ck_assert(row->rmw_bytes_per_second > 0 && row->memory_bytes_per_second > 0 && row->steps_per_sample >= 1);
     ck_assert_ptr_nonnull(tread_profile_bound_name(row->bound));
     if (bytes == 0) {
-        ck_assert(isnan(row->bytes_per_second) && row->bound == TREAD_BOUND_UNKNOWN);
+        ck_assert(isnan(row->bytes_per_second) && row->bound == TREAD_BOUND_UNKNOWN && row->regions == -1);
         return;
     }
     must_be_near(row->bytes_per_second, bytes * n / row->median);
@@ -115,36 +123,99 @@ START_TEST(every_optimizer_is_profiled) {
 }
 END_TEST
 
+static int count_warnings(const tread_profile_optimizer_result *r, const char *kind) {
+    int n = 0;
+    for (size_t i = 0; i < r->warnings.count; i++)
+        n += strcmp(r->warnings.items[i].kind, kind) == 0;
+    return n;
+}
+
 START_TEST(four_thread_counts_give_a_law) {
     if (tread_parallel_openmp_version() == 0)
         return;
-    const char *const optimizers[] = {"sgd"}, *const layouts[] = {"big:100"};
+    const char *const optimizers[] = {"lamb"}, *const layouts[] = {"big:100", "tiny:1000x256"};
     const int threads[] = {1, 2, 3, 4};
     tread_profile_optimizer_options o = small();
     o.optimizers = optimizers;
     o.layouts = layouts;
-    o.n_optimizers = o.n_layouts = 1;
+    o.n_optimizers = 1;
     o.threads = threads;
     o.n_threads = 4;
     o.rounds = 1;
+    tread_thread_count_may_be_crowded(true); /* as it is in programs that are no tests */
     tread_profile_optimizer_result *r = profile(&o);
+    tread_thread_count_may_be_crowded(false);
     tread_system_info info = tread_system_info_defaults();
     ck_assert_ok(tread_info(NULL, &info));
-    bool said = false; /* more threads than CPUs are measured, and said; no law is fitted to them */
-    for (size_t i = 0; i < r->warnings.count; i++)
-        said |= strcmp(r->warnings.items[i].kind, "threads") == 0;
-    ck_assert(said == (info.allowed_cpus < 4));
-    ck_assert_uint_eq(r->n_scalings, info.allowed_cpus < 4 ? 0 : 1);
-    ck_assert_uint_eq(r->n_rows, 4);
+    /* More threads than CPUs are measured, and said; no law is fitted to them, which is said, too. */
+    ck_assert_int_eq(count_warnings(r, "threads"), info.allowed_cpus < 4);
+    ck_assert_int_eq(count_warnings(r, "law"), info.allowed_cpus < 4);
+    ck_assert_uint_eq(r->n_scalings, info.allowed_cpus < 4 ? 0 : 1); /* the small layout's stay on one thread */
+    ck_assert_uint_eq(r->n_rows, 8);
+    size_t forked = 0;
+    for (size_t i = 0; i < r->n_rows; i++)
+        if (r->rows[i].regions > 0) { /* of several threads, not a call: that takes a few nanoseconds */
+            ck_assert_msg(r->rows[i].fork_seconds > 1e-7, "%d threads: %g s", r->rows[i].threads,
+                          r->rows[i].fork_seconds);
+            forked += r->rows[i].layout == 1;
+        }
+    ck_assert_uint_ge(forked, 2);
     tread_profile_optimizer_destroy(r);
 }
 END_TEST
 
-START_TEST(the_default_thread_counts_are_powers_of_two) {
+/* Some tens of thousands of elements are worth two threads, some thousand are not. */
+START_TEST(a_step_that_stays_on_one_thread_is_told_from_one_that_forks) {
     if (tread_parallel_openmp_version() == 0)
         return;
+    const char *const layouts[] = {"big:1k", "big:1M"};
+    tread_profile_optimizer_options o = small();
+    o.layouts = layouts;
+    o.rounds = 1;
+    tread_profile_optimizer_result *r = profile(&o);
+    tread_system_info info = tread_system_info_defaults();
+    ck_assert_ok(tread_info(NULL, &info));
+    ck_assert_uint_eq(r->n_rows, 8);
+    for (size_t i = 0; i < r->n_rows; i++) {
+        const tread_profile_row *row = &r->rows[i];
+        ck_assert(isnan(row->mad)); /* of one sample */
+        if (row->threads == 1 || row->layout == 0)
+            ck_assert_int_eq(row->regions, 0);
+        else if (info.allowed_cpus >= 2)
+            ck_assert(row->regions >= 1 && row->fork_seconds > 0 && row->bound != TREAD_BOUND_ONE_THREAD);
+        ck_assert_int_eq(row->bound == TREAD_BOUND_ONE_THREAD, row->threads > 1 && row->regions == 0);
+    }
+    tread_profile_optimizer_destroy(r);
+}
+END_TEST
+
+/* More threads than CPUs share out large work only, which is no limit of OpenMP's. */
+START_TEST(more_threads_than_cpus_are_all_given) {
+    if (tread_parallel_openmp_version() == 0)
+        return;
+    tread_system_info info = tread_system_info_defaults();
+    ck_assert_ok(tread_info(NULL, &info));
+    const int threads[] = {1, 2 * info.allowed_cpus};
+    tread_profile_optimizer_options o = small();
+    o.threads = threads;
+    o.n_threads = 2;
+    o.rounds = 1;
+    tread_thread_count_may_be_crowded(true);
+    tread_profile_optimizer_result *r = profile(&o);
+    tread_thread_count_may_be_crowded(false);
+    bool crowded = false;
+    for (size_t i = 0; i < r->warnings.count; i++) {
+        crowded |= strstr(r->warnings.items[i].text, "There are more threads") != NULL;
+        ck_assert_msg(strstr(r->warnings.items[i].text, "OpenMP gave") == NULL, "%s", r->warnings.items[i].text);
+    }
+    ck_assert(crowded);
+    tread_profile_optimizer_destroy(r);
+}
+END_TEST
+
+static void default_must_be(int most, const int *expected, size_t n) {
     tread_context_options c = tread_context_defaults();
-    c.threads = 6;
+    c.threads = most;
     tread_context *context = tread_context_create(&c);
     const char *const layouts[] = {"big:64"};
     tread_profile_optimizer_options o = small();
@@ -154,11 +225,19 @@ START_TEST(the_default_thread_counts_are_powers_of_two) {
     o.rounds = 1;
     tread_profile_optimizer_result *r = NULL;
     ck_assert_ok(tread_profile_optimizer(context, &o, &r));
-    const int expected[] = {1, 2, 4, 6};
-    ck_assert_uint_eq(r->n_threads, 4);
-    ck_assert_mem_eq(r->threads, expected, sizeof expected);
+    ck_assert_uint_eq(r->n_threads, n);
+    ck_assert_mem_eq(r->threads, expected, n * sizeof *expected);
     tread_profile_optimizer_destroy(r);
     tread_context_destroy(context);
+}
+
+START_TEST(the_default_thread_counts_are_powers_of_two) {
+    if (tread_parallel_openmp_version() == 0)
+        return;
+    default_must_be(1, (const int[]){1}, 1);
+    default_must_be(3, (const int[]){1, 2, 3}, 3);
+    default_must_be(4, (const int[]){1, 2, 3, 4}, 4); /* a law takes four */
+    default_must_be(6, (const int[]){1, 2, 4, 6}, 4);
 }
 END_TEST
 
@@ -283,7 +362,8 @@ START_TEST(every_allocation_may_fail) {
 }
 END_TEST
 
-TEST_MAIN("profile optimizer", a_profile_has_every_row_and_they_agree, an_interrupted_profile_has_what_was_measured,
+TEST_MAIN("profile optimizer", a_step_that_stays_on_one_thread_is_told_from_one_that_forks,
+          a_profile_has_every_row_and_they_agree, an_interrupted_profile_has_what_was_measured,
           every_allocation_may_fail, every_optimizer_is_profiled, four_thread_counts_give_a_law,
-          the_default_thread_counts_are_powers_of_two, what_is_wrong_is_refused_before_anything_is_measured,
-          when_time_is_up_there_is_one_round)
+          more_threads_than_cpus_are_all_given, the_default_thread_counts_are_powers_of_two,
+          what_is_wrong_is_refused_before_anything_is_measured, when_time_is_up_there_is_one_round)

@@ -186,6 +186,45 @@ START_TEST(steps_know_what_went_on) {
 }
 END_TEST
 
+typedef struct progress {
+    int64_t calls, last, all, stop_at;
+    bool in_order;
+} progress;
+
+static bool note_progress(void *data, const tread_profile_train_progress *p) {
+    progress *seen = data;
+    seen->in_order &= p->steps >= seen->last && p->seconds >= 0 && (seen->calls > 0) == (p->steps > 0);
+    seen->last = p->steps;
+    seen->all = p->all_steps;
+    seen->calls++;
+    return p->steps < seen->stop_at;
+}
+
+START_TEST(progress_is_told_and_may_end_it) {
+    progress seen = {.stop_at = INT64_MAX, .in_order = true};
+    start(NULL);
+    tread_profile_train_options o = quick(3, 20);
+    o.progress = note_progress;
+    o.progress_data = &seen;
+    ck_assert_ok(tread_profile_train(trainer, &o, &profile));
+    ck_assert(seen.in_order && !profile->interrupted);
+    ck_assert_int_eq(seen.all, 43);
+    ck_assert_int_eq(seen.calls, 1 + 2 + 8); /* the machine, warming up, and eight stretches of five steps */
+    ck_assert_int_eq(seen.last, 38);
+    end();
+    start(NULL);
+    seen = (progress){.stop_at = 13, .in_order = true};
+    ck_assert_ok(tread_profile_train(trainer, &o, &profile));
+    ck_assert(profile->interrupted);
+    ck_assert_int_eq(profile->n_all_steps, 10); /* the one that is done before the end settles */
+    end();
+    start(NULL);
+    seen = (progress){.stop_at = 0, .in_order = true};
+    ck_assert_fails(tread_profile_train(trainer, &o, &profile), TREAD_ERROR_STATE, "ended after 0 steps");
+    end();
+}
+END_TEST
+
 static uint64_t calls_at[200];
 static tread_action note_calls(void *data, tread_trainer *t, const tread_step_info *info) {
     (void)data;
@@ -329,5 +368,6 @@ END_TEST
 
 TEST_MAIN("train_profile", parts_add_up_to_the_step, the_training_is_the_same_and_goes_on,
           limits_do_not_count_and_come_back, a_single_step_is_enough, steps_know_what_went_on,
-          nothing_is_allocated_while_it_records, a_run_that_is_ended_gives_what_there_is, what_cannot_be_is_refused,
-          every_failing_allocation_is_reported, the_machine_is_what_parts_are_held_against)
+          progress_is_told_and_may_end_it, nothing_is_allocated_while_it_records,
+          a_run_that_is_ended_gives_what_there_is, what_cannot_be_is_refused, every_failing_allocation_is_reported,
+          the_machine_is_what_parts_are_held_against)
