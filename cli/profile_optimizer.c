@@ -10,8 +10,6 @@
 #include "cli/profile_output.h"
 #include "cli/progress.h"
 
-#define MAX_NAMES 64
-
 typedef struct profile_options {
     const char *optimizers, *layouts;
     cli_sizes threads;
@@ -84,7 +82,7 @@ static const cli_option options_table[] = {
 
 typedef struct names {
     char *text; /* what the items point into */
-    const char *items[MAX_NAMES];
+    const char *items[TREAD_PROFILE_MAX_NAMES];
     size_t count;
 } names;
 
@@ -97,8 +95,8 @@ static bool split(const cli_command *command, const char *option, const char *li
         return cli_fail(command, "out of memory"), false;
     *ret_names = n;
     for (char *at = n.text; at != NULL;) {
-        if (ret_names->count == MAX_NAMES)
-            return cli_misuse(command, "--%s: there are more than %d", option, MAX_NAMES), false;
+        if (ret_names->count == TREAD_PROFILE_MAX_NAMES)
+            return cli_misuse(command, "--%s: there are more than %d", option, TREAD_PROFILE_MAX_NAMES), false;
         ret_names->items[ret_names->count++] = at;
         char *comma = strchr(at, ',');
         while (comma != NULL && specs && goes_on(comma + 1))

@@ -83,7 +83,7 @@ static void print_chart(FILE *script, const tread_profile_optimizer_result *r, s
 static void print_script(FILE *script, const void *data, cli_picture picture, int columns) {
     const tread_profile_optimizer_result *r = data;
     size_t n = 0;
-    bool shows[2][64] = {{false}};
+    bool shows[2][TREAD_PROFILE_MAX_NAMES] = {{false}};
     for (size_t l = 0; l < r->n_layouts; l++) {
         for (size_t o = 0; o < r->n_optimizers; o++) {
             shows[SPEEDUP][l] |= has_points(r, l, o, SPEEDUP);

@@ -143,11 +143,14 @@ static tread_status look(tread_optimizer *optimizer, const tread_step_options *o
         TREAD_TRY(tread_clip_all(optimizer, &all, ret_norm));
     else
         tread_clip_unscale(optimizer, all.unscale);
+    if (!o->clip_groups || optimizer->skip_next)
+        return TREAD_OK;
     tread_clip_request own = all;
     own.unscale = 1; /* that is pending, or done */
-    if (o->clip_groups && !optimizer->skip_next)
-        TREAD_TRY(tread_clip_groups(optimizer, &own, NULL));
-    return TREAD_OK;
+    const tread_status status = tread_clip_groups(optimizer, &own, NULL);
+    if (status != TREAD_OK)
+        forget_clip(optimizer); /* what the first pass found; what was pending before has been settled by it */
+    return status;
 }
 
 /* What a fused clip left from before the step is of gradients that the closure computes anew. */
@@ -183,12 +186,13 @@ static tread_status timed_apply(tread_optimizer *optimizer, const tread_step_opt
     const tread_time_span span = tread_time_span_begin(optimizer->context, &key);
     if (looks(o))
         status = look(optimizer, o, ret_norm);
-    optimizer->skipped = optimizer->skip_next;
-    optimizer->skip_next = false;
-    if (status == TREAD_OK && !optimizer->skipped) {
-        status = apply(optimizer, &extras);
-        if (status != TREAD_OK && looks(o))
-            forget_clip(optimizer); /* it would be applied twice */
+    optimizer->skipped = status == TREAD_OK && optimizer->skip_next;
+    if (status == TREAD_OK) {
+        optimizer->skip_next = false;
+        if (!optimizer->skipped)
+            status = apply(optimizer, &extras);
+        if (optimizer->skipped || (status != TREAD_OK && looks(o)))
+            forget_clip(optimizer); /* what was found is of this step alone */
     }
     tread_time_span_end(optimizer->context, span, (tread_cost){0});
     if (status == TREAD_OK && optimizer->skipped && extras.zero)

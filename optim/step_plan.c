@@ -142,7 +142,6 @@ static void plan_item(tread_optimizer *optimizer, size_t g, size_t i, float *ave
     tread_plan_piece piece = {.x = x->data, .n = item->n, .offset = item->offset};
     tread_plan_extra extra = {.average = average};
     item->active = x->grad_state != TREAD_GRAD_NONE;
-    item->piece = plan->n_pieces;
     if (item->active && item->whole) {
         piece.n = 0;                          /* of the pass over all */
         piece.g = tread_tensor_grad(x)->data; /* zeros are written out: one block of them is not enough here */
@@ -165,6 +164,7 @@ static void plan_item(tread_optimizer *optimizer, size_t g, size_t i, float *ave
     }
     if (item->active || extra.average != NULL)
         add_piece(optimizer, group, piece, extra);
+    item->piece = plan->n_pieces - 1;
 }
 
 static void begin(tread_optimizer *optimizer) {
@@ -213,7 +213,7 @@ void tread_step_plan_make_switch(tread_optimizer *optimizer) {
 /* ---- Keeping it ---- */
 
 #define ITEMS_GRAIN 2048
-#define ITEMS_AHEAD 16 /* their lines are fetched meanwhile */
+#define ITEMS_AHEAD 32 /* their lines are fetched meanwhile: of a large model they have left the cache */
 
 typedef struct job {
     tread_optimizer *optimizer;
@@ -289,6 +289,7 @@ bool tread_step_plan_renew(tread_optimizer *optimizer, const tread_step_extras *
         for (size_t i = 0; i < optimizer->n_items; i++)
             if (plan->checks[i].tensor != NULL)
                 take_back(&plan->checks[i]);
+        plan->is_kept = false; /* nor may it be looked at again: what differed has no tensor any more */
         return false;
     }
     for (size_t k = 0; k < plan->n_kinds; k++)

@@ -6,7 +6,8 @@
  */
 #define ROWS_AHEAD 8
 #define FLOATS_AHEAD 64
-static void fetch_row(const tread_update *whole, int64_t at, int64_t size) {
+/* Inlined, since GCC takes a function of nothing but prefetches for one without effect, and drops calls of it. */
+static inline __attribute__((always_inline)) void fetch_row(const tread_update *whole, int64_t at, int64_t size) {
     for (int64_t i = at; i < at + (size < FLOATS_AHEAD ? size : FLOATS_AHEAD); i += TREAD_LINE_FLOATS) {
         __builtin_prefetch(whole->x + i, 1);
         for (int s = 0; s < TREAD_MAX_SLOTS; s++)

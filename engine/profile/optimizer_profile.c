@@ -9,7 +9,6 @@
 
 #define CALL "profile optimizer"
 #define MOST_ROUNDS 1000
-#define MOST_NAMES 64 /* optimizers, or layouts */
 #define LEAST_MEMORY ((size_t)64 << 10)
 #define LAW_POINTS 4 /* that a law is fitted to, at least */
 #define SPREAD 0.1   /* of the quartiles, against the median: from here on something is said */
@@ -61,11 +60,12 @@ static tread_status check(tread_profile_optimizer_options *o) {
         o->layouts = default_layouts;
         o->n_layouts = sizeof default_layouts / sizeof *default_layouts;
     }
-    if (o->n_optimizers < 1 || o->n_optimizers > MOST_NAMES)
+    if (o->n_optimizers < 1 || o->n_optimizers > TREAD_PROFILE_MAX_NAMES)
         return tread_fail(TREAD_ERROR_ARGUMENT, CALL ": %zu optimizers are not from 1 to %d", o->n_optimizers,
-                          MOST_NAMES);
-    if (o->n_layouts < 1 || o->n_layouts > MOST_NAMES)
-        return tread_fail(TREAD_ERROR_ARGUMENT, CALL ": %zu layouts are not from 1 to %d", o->n_layouts, MOST_NAMES);
+                          TREAD_PROFILE_MAX_NAMES);
+    if (o->n_layouts < 1 || o->n_layouts > TREAD_PROFILE_MAX_NAMES)
+        return tread_fail(TREAD_ERROR_ARGUMENT, CALL ": %zu layouts are not from 1 to %d", o->n_layouts,
+                          TREAD_PROFILE_MAX_NAMES);
     if (o->threads != NULL && (o->n_threads < 1 || o->n_threads > TREAD_MAX_THREADS))
         return tread_fail(TREAD_ERROR_ARGUMENT, CALL ": %zu thread counts are not from 1 to %d", o->n_threads,
                           TREAD_MAX_THREADS);

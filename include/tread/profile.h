@@ -87,6 +87,7 @@ typedef struct tread_profile_progress {
 /* Before every sample; false ends the measurement, with what there is. */
 typedef bool tread_profile_progress_fn(void *data, const tread_profile_progress *progress);
 
+#define TREAD_PROFILE_MAX_NAMES 64 /* optimizers, and layouts */
 typedef struct tread_profile_optimizer_options {
     size_t size; /* sizeof, set by tread_profile_optimizer_defaults() */
     /* Specs as tread_optimizer_from_spec() takes them [NULL: sgd, sgd:momentum=0.9, adam, lamb]. With muon, what it is

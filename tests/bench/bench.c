@@ -15,6 +15,8 @@
 #include <tread/version.h>
 #include <unistd.h>
 
+#include "engine/profile/statistics.h"
+
 #define MAX_OPTIONS 32
 
 struct bench {
@@ -298,22 +300,11 @@ double bench_clock(void) {
 
 /* ---- Figures ---- */
 
-static int compare(const void *x, const void *y) {
-    double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
-static double quantile(const double *sorted, int n, double share) {
-    double at = share * (n - 1);
-    int below = (int)at;
-    return below + 1 < n ? sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]) : sorted[n - 1];
-}
-
 bench_summary bench_summarize(double *values, int n) {
-    qsort(values, (size_t)n, sizeof *values, compare);
-    return (bench_summary){.median = quantile(values, n, 0.5),
-                           .lower_quartile = quantile(values, n, 0.25),
-                           .upper_quartile = quantile(values, n, 0.75),
+    tread_sort(values, (size_t)n);
+    return (bench_summary){.median = tread_quantile_of_sorted(values, (size_t)n, 0.5),
+                           .lower_quartile = tread_quantile_of_sorted(values, (size_t)n, 0.25),
+                           .upper_quartile = tread_quantile_of_sorted(values, (size_t)n, 0.75),
                            .least = values[0],
                            .greatest = values[n - 1],
                            .n = n};

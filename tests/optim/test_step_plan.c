@@ -1,4 +1,6 @@
 /* A plan that is kept gives what a new one would, whatever changed between two steps. */
+#include <tread/sparse_grad.h>
+
 #include "core/bf16.h"
 #include "tests/optim/helpers.h"
 
@@ -132,4 +134,69 @@ START_TEST(a_move_of_the_arrays_is_seen) {
 }
 END_TEST
 
-TEST_MAIN("step_plan", a_kept_plan_is_a_new_one, a_move_of_the_arrays_is_seen)
+/* A gradient that cannot be taken ends a step between the look at the old plan and the making of a new one. */
+START_TEST(a_refused_gradient_does_not_spoil_the_plan) {
+    static const int64_t shape[] = {8, 4}, n = 24;
+    tread_parameter *items[2][2];
+    tread_optimizer *optimizers[2];
+    for (int which = 0; which < 2; which++) {
+        items[which][0] = tread_parameter_create("table", 2, shape);
+        items[which][1] = tread_parameter_create("vector", 1, &n);
+        optimizers[which] =
+            tread_optimizer_from_spec(NULL, (tread_parameter_list){items[which], 2}, "adam:weight_decay=0.1");
+        ck_assert_ptr_nonnull(optimizers[which]);
+    }
+    float rows[4] = {1, 2, 3, 4};
+    for (int64_t t = 0; t < 6; t++)
+        for (int which = 0; which < 2; which++) {
+            tread_tensor *table = &items[which][0]->tensor;
+            if (which == 0 && t >= 2 && t <= 4) {
+                ck_assert_ok(tread_tensor_set_sparse_grad(table, 1, &(int32_t){3}, rows));
+                const uint32_t version = items[0][1]->tensor.version;
+                for (int again = 0; again < 2; again++)
+                    ck_assert_fails(tread_optimizer_step(optimizers[0], NULL), TREAD_ERROR_STATE, "sparse");
+                ck_assert_uint_eq(items[0][1]->tensor.version, version);
+            }
+            for (int i = 0; i < 2; i++) {
+                tread_tensor *x = &items[which][i]->tensor;
+                for (int64_t e = 0; e < x->count; e++)
+                    ((float *)x->grad->data)[e] = param_grad((size_t)i, e, t);
+                x->grad_state = TREAD_GRAD_DENSE;
+            }
+            ck_assert_ok(tread_optimizer_step(optimizers[which], NULL));
+        }
+    for (int i = 0; i < 2; i++) {
+        const tread_tensor *x = &items[0][i]->tensor, *y = &items[1][i]->tensor;
+        ck_assert_mem_eq(x->data, y->data, tread_tensor_bytes(x));
+        ck_assert_uint_eq(tread_item_progress(optimizers[0], (size_t)i)->step, 6);
+    }
+    for (int which = 0; which < 2; which++) {
+        tread_optimizer_destroy(optimizers[which]);
+        for (int i = 0; i < 2; i++)
+            tread_parameter_destroy(items[which][i]);
+    }
+}
+END_TEST
+
+/* Each item knows its piece, also where several are one. */
+START_TEST(joined_items_know_their_piece) {
+    static const int64_t sizes[] = {32, 48, 7, 16, 0, 0, 64};
+    params p = params_make(7, sizes);
+    tread_parameter_block block;
+    ck_assert_ok(tread_parameter_block_create(p.items, 7, &block));
+    tread_optimizer *optimizer = tread_optimizer_from_spec(NULL, params_list(&p), "adam");
+    params_set_grads(&p, 0, 0);
+    ck_assert_ok(tread_optimizer_step(optimizer, NULL));
+    ck_assert_uint_eq(optimizer->plan.n_pieces, 2);
+    for (size_t i = 0; i < 7; i++) {
+        ck_assert_uint_eq(optimizer->items[i].piece, i < 3 ? 0 : 1);
+        const tread_plan_piece *piece = &optimizer->plan.pieces[optimizer->items[i].piece];
+        ck_assert(piece->x <= param_data(&p, i) && param_data(&p, i) + sizes[i] <= piece->x + piece->n);
+    }
+    tread_optimizer_destroy(optimizer);
+    tread_parameter_block_destroy(&block);
+}
+END_TEST
+
+TEST_MAIN("step_plan", a_kept_plan_is_a_new_one, a_move_of_the_arrays_is_seen,
+          a_refused_gradient_does_not_spoil_the_plan, joined_items_know_their_piece)

@@ -271,6 +271,41 @@ START_TEST(groups_are_clipped_by_their_own_norms_too) {
 }
 END_TEST
 
+/* All groups as one pass, by the smallest entry, and give a coefficient; then a group's own norm is infinite. */
+START_TEST(a_step_that_is_not_done_leaves_no_coefficient) {
+    static const tread_nonfinite_policy policies[] = {TREAD_NONFINITE_ERROR, TREAD_NONFINITE_SKIP};
+    for (int i = 0; i < 2; i++) {
+        world a = world_make("sgd:lr=0.1,clip_grad_max_norm=0.5", 1),
+              b = world_make("sgd:lr=0.1,clip_grad_max_norm=0.5", 1);
+        tread_step_options o = tread_step_defaults();
+        o.clip_groups = true;
+        o.max_norm = 0;
+        o.norm_type = -INFINITY;
+        o.grad_scale = 2;
+        o.nonfinite = policies[i];
+        set_grads(&a, 0, 1);
+        for (size_t p = 0; p < N_SIZES; p++) /* so that the smallest is not 0 */
+            for (int64_t e = 0; e < sizes[p]; e++)
+                ((float *)a.p.items[p]->tensor.grad->data)[e] = 1;
+        ((float *)a.p.items[1]->tensor.grad->data)[5] = INFINITY;
+        tread_step_result result = {0};
+        if (policies[i] == TREAD_NONFINITE_ERROR) {
+            ck_assert_fails(tread_optimizer_step_with(a.optimizer, NULL, &o, &result), TREAD_ERROR_NUMERIC, "'p1'");
+        } else {
+            ck_assert_ok(tread_optimizer_step_with(a.optimizer, NULL, &o, &result));
+            ck_assert(result.skipped && result.norm == 0.5);
+        }
+        set_grads(&a, 0, 1);
+        set_grads(&b, 0, 1);
+        ck_assert_ok(tread_optimizer_step(a.optimizer, NULL));
+        ck_assert_ok(tread_optimizer_step(b.optimizer, NULL));
+        ck_assert(params_equal(&a.p, &b.p));
+        world_destroy(&a);
+        world_destroy(&b);
+    }
+}
+END_TEST
+
 START_TEST(no_step_allocates) {
     for (int s = 0; battery_specs[s] != NULL; s++) {
         world w = world_make(battery_specs[s], 2);
@@ -358,5 +393,6 @@ START_TEST(averages_are_exchanged_and_back) {
 END_TEST
 
 TEST_MAIN("step_with", folded_is_apart_to_the_bit, a_refused_step_writes_nothing,
-          a_skipped_step_leaves_all_but_the_gradients, groups_are_clipped_by_their_own_norms_too, no_step_allocates,
-          bad_options_are_refused, averages_are_exchanged_and_back)
+          a_skipped_step_leaves_all_but_the_gradients, groups_are_clipped_by_their_own_norms_too,
+          a_step_that_is_not_done_leaves_no_coefficient, no_step_allocates, bad_options_are_refused,
+          averages_are_exchanged_and_back)
