@@ -80,8 +80,9 @@ static int misuse_choice(const cli_command *command, const cli_option *option, c
     for (; option->names[count] != NULL && length < sizeof allowed; count++)
         length += (size_t)snprintf(allowed + length, sizeof allowed - length, "%s%s", count > 0 ? ", " : "",
                                    option->names[count]);
+    const char *advice = option->advice != NULL ? option->advice(text) : NULL;
     return cli_misuse(command, "--%s: unknown name %s%s; allowed: %s", option->name, text,
-                      cli_hint(text, option->names, count), allowed);
+                      advice != NULL ? advice : cli_hint(text, option->names, count), allowed);
 }
 
 /* Stores text as the option's value. */

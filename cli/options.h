@@ -48,7 +48,8 @@ typedef struct cli_option {
     size_t offset; /* into the subcommand's options */
     int64_t low, high;
     double low_real, high_real;
-    const char *const *names; /* CLI_CHOICE; NULL at the end */
+    const char *const *names;                /* CLI_CHOICE; NULL at the end */
+    const char *(*advice)(const char *text); /* of a name that others use, " is ...", or NULL; may be NULL */
 } cli_option;
 
 /* A subcommand, for messages and help. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <tread/models.h>
 #include <tread/precision.h>
 
@@ -20,6 +21,25 @@ const char *const cli_activation_names[] = {
     [TREAD_ACTIVATION_SIGMOID] = "sigmoid",
     [TREAD_ACTIVATION_COUNT] = NULL,
 };
+
+const char *cli_precision_advice(const char *text) {
+    static const struct {
+        const char *name, *advice;
+    } others[] = {
+        {"bfloat16", ", which is bf16 here"},
+        {"fp32", ", which is float32 here"},
+        {"f32", ", which is float32 here"},
+        {"fp16", ": float16 is not supported, and bf16 is another format"},
+        {"f16", ": float16 is not supported, and bf16 is another format"},
+        {"half", ": float16 is not supported, and bf16 is another format"},
+        {"float16", ": float16 is not supported, and bf16 is another format"},
+        {"float64", ": float64 is not supported here"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcasecmp(text, others[i].name) == 0)
+            return others[i].advice;
+    return NULL;
+}
 
 static void log_line(void *data, const char *line) {
     (void)data;

@@ -22,7 +22,8 @@ typedef struct cli_setup_options {
         .name = "precision", .value = "NAME", .initial = "float32",                                                    \
         .doc = "bf16: wide layers multiply bfloat16, where the CPU has it;\n"                                          \
                "weights and sums stay float32",                                                                        \
-        .kind = CLI_CHOICE, .offset = offsetof(type, member), .names = cli_precision_names                             \
+        .kind = CLI_CHOICE, .offset = offsetof(type, member), .names = cli_precision_names,                            \
+        .advice = cli_precision_advice                                                                                 \
     }
 
 /* Their entries in a subcommand's table, whose options struct has them as member. */
@@ -59,6 +60,8 @@ typedef struct cli_setup_options {
 extern const char *const cli_model_names[];
 extern const char *const cli_precision_names[];  /* by tread_precision */
 extern const char *const cli_activation_names[]; /* by tread_activation */
+/* For an option's advice. */
+const char *cli_precision_advice(const char *text);
 
 typedef struct cli_setup {
     tread_context *context;

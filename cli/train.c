@@ -13,6 +13,7 @@
 #include "cli/help.h"
 #include "cli/interrupt.h"
 #include "cli/log.h"
+#include "cli/notes.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 #include "cli/training.h"
@@ -97,16 +98,19 @@ static bool announce(training *t) {
             n_test = tread_dataset_count(t->run.setup.data.test);
     int threads = tread_context_threads(context);
     size_t n_groups = tread_optimizer_group_count(t->run.optimizer);
+    const bool all = o->setup.batch_size >= n_train;
     printf("data   %s: %" PRId64 " samples to train on, %" PRId64 " to test\n", t->run.setup.data.source, n_train,
            n_test);
     printf("model  %s: %" PRId64 " parameters\n", t->run.setup.description, t->run.setup.parameters);
-    printf("plan   %s in %zu group%s, scheduler %s%s%s, batch size %" PRId64 ", seed %" PRId64
-           ", %d thread%s (%s), %s, %s\n",
+    printf("plan   %s in %zu group%s, scheduler %s%s%s, batch size %" PRId64 "%s, seed %" PRId64
+           ", %d thread%s (%s), %s, %s%s\n",
            o->optimizer, n_groups, n_groups == 1 ? "" : "s", cli_training_scheduler(&t->run),
            t->run.scheduler != NULL ? " per " : "",
-           t->run.scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "", o->setup.batch_size,
-           o->setup.seed, threads, threads == 1 ? "" : "s", cli_threads_reason(tread_context_threads_reason(context)),
-           cli_training_backend(&t->run), cli_precision_names[o->setup.precision]);
+           t->run.scheduler != NULL ? cli_every_names[cli_train_schedule_every(o)] : "",
+           all ? n_train : o->setup.batch_size, all ? " (all)" : "", o->setup.seed, threads, threads == 1 ? "" : "s",
+           cli_threads_reason(tread_context_threads_reason(context)), cli_training_backend(&t->run),
+           cli_precision_names[o->setup.precision], cli_has_precision(&t->run) ? "" : " (in no layer)");
+    cli_note_plan(&t->run);
     if (o->scheduler != NULL && t->run.scheduler != NULL && cli_train_schedule_every(o) == TREAD_EVERY_EPOCH)
         cli_note_counting(t->run.scheduler, o->epochs);
     if (o->groups.show)

@@ -71,6 +71,16 @@ const char *tread_role_name(tread_parameter_role role) {
     return NULL;
 }
 
+void tread_parameter_exchange(tread_parameter *parameter, float *values) {
+    float *weights = parameter->tensor.data;
+    for (int64_t i = 0; i < parameter->tensor.count; i++) {
+        const float weight = weights[i];
+        weights[i] = values[i];
+        values[i] = weight;
+    }
+    tread_tensor_touch(&parameter->tensor);
+}
+
 tread_status tread_parameter_rename(tread_parameter *parameter, const char *name) {
     char *copy = name != NULL ? tread_strdup(name) : NULL;
     if (name != NULL && copy == NULL)

@@ -112,6 +112,8 @@ tread_status tread_parameter_block_create(tread_parameter *const *parameters, si
 void tread_parameter_block_release_arrays(tread_parameter_block *block); /* keeps the parameters */
 void tread_parameter_block_destroy(tread_parameter_block *block);        /* frees the parameters too */
 /* A new name, copied. TREAD_ERROR_MEMORY. */
+/* Exchanges its values and as many of the caller's, without giving their address away. */
+void tread_parameter_exchange(tread_parameter *parameter, float *values);
 tread_status tread_parameter_rename(tread_parameter *parameter, const char *name);
 
 #endif

@@ -100,6 +100,11 @@ static tread_status check_options(const tread_optimizer *optimizer, const tread_
     if (!(o->ema_decay >= 0 && o->ema_decay < 1))
         return tread_fail(TREAD_ERROR_ARGUMENT, "%s: step: ema_decay = %s is outside [0, 1)", name,
                           tread_number_text(number, o->ema_decay));
+    if (o->ema_decay > 0 && o->averages == NULL)
+        return tread_fail(
+            TREAD_ERROR_ARGUMENT,
+            "%s: step: ema_decay = %s needs averages, an array for each of %zu parameters, which are NULL", name,
+            tread_number_text(number, o->ema_decay), optimizer->n_items);
     if ((unsigned)o->zero_grad > TREAD_ZERO_GRAD_TO_ZEROS)
         return tread_fail(TREAD_ERROR_ARGUMENT,
                           "%s: step: zero_grad = %d is not one of keep (0), to none (1), to "

@@ -180,22 +180,30 @@ static void reduce_chunks(void *argument, int64_t begin, int64_t end) {
     }
 }
 
-static void reduce_all(tread_optimizer *optimizer) {
+static void finish_sums(void *argument, int64_t begin, int64_t end) {
+    tread_optimizer *optimizer = argument;
     const tread_optimizer_type *type = optimizer->type;
-    tread_leaves *leaves = &optimizer->leaves;
-    tread_parallel_chunks(optimizer->context, leaves->n_chunks, optimizer->plan.n_bytes >= FORK ? 1 : leaves->n_chunks,
-                          reduce_chunks, optimizer);
-    for (size_t i = 0; i < optimizer->n_items; i++) {
-        tread_optimizer_item *item = &optimizer->items[i];
+    for (int64_t i = begin; i < end; i++) {
+        const tread_optimizer_item *item = &optimizer->items[i];
         if (!item->active || item->whole)
             continue;
         double sums[TREAD_MAX_SUMS] = {0};
+        const double *partial = optimizer->leaves.partial_sums + optimizer->leaves.items[i].first_chunk * type->n_sums;
         for (int64_t chunk = 0; chunk < tread_leaf_chunk_count(item->n); chunk++)
             for (int s = 0; s < type->n_sums; s++)
-                sums[s] += leaves->partial_sums[(leaves->items[i].first_chunk + chunk) * type->n_sums + s];
+                sums[s] += partial[chunk * type->n_sums + s];
         const tread_plan_kind *kind = &optimizer->plan.kinds[item->kind];
         type->reduced(optimizer->groups[kind->group].options, sums, kind->factors);
     }
+}
+
+#define SUMS_GRAIN 64 /* items */
+
+static void reduce_all(tread_optimizer *optimizer) {
+    const int64_t n_chunks = optimizer->leaves.n_chunks;
+    tread_parallel_chunks(optimizer->context, n_chunks, optimizer->plan.n_bytes >= FORK ? 1 : n_chunks, reduce_chunks,
+                          optimizer);
+    tread_parallel_for(optimizer->context, (int64_t)optimizer->n_items, SUMS_GRAIN, 1, finish_sums, optimizer);
 }
 
 /* ---- All of it ---- */

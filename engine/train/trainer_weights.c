@@ -133,15 +133,8 @@ void tread_trainer_keep_best(tread_trainer *trainer) {
 
 static void exchange(const tread_trainer *trainer, float *values) {
     for (size_t i = 0; i < trainer->n_parameters; i++) {
-        tread_tensor *x = &trainer->parameters[i]->tensor;
-        float *weights = x->data;
-        for (int64_t k = 0; k < x->count; k++) {
-            float weight = weights[k];
-            weights[k] = values[k];
-            values[k] = weight;
-        }
-        tread_tensor_touch(x);
-        values += x->count;
+        tread_parameter_exchange(trainer->parameters[i], values);
+        values += trainer->parameters[i]->tensor.count;
     }
 }
 

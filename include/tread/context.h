@@ -17,8 +17,8 @@ typedef struct tread_context tread_context;
 
 typedef enum tread_backend {
     TREAD_BACKEND_AUTO = 0,   /* oneDNN where the build has it, else ref */
-    TREAD_BACKEND_ONEDNN = 1, /* float32 matrix products through oneDNN */
-    TREAD_BACKEND_REF = 2,    /* plain C: always there, same bits with and without OpenMP */
+    TREAD_BACKEND_ONEDNN = 1, /* matrix products through oneDNN, in float32 and bf16 (precision.h) */
+    TREAD_BACKEND_REF = 2,    /* plain C: always there, same bits with and without OpenMP; bf16 on any CPU */
 } tread_backend;
 
 /* Receives one line without newline. data is the caller's. May be called from the thread that made the call

@@ -219,7 +219,8 @@ typedef struct tread_step_options {
     tread_zero_grad zero_grad;        /* gradients after the step, also after one that was skipped
                                          [TREAD_ZERO_GRAD_KEEP] */
     double ema_decay;                 /* in [0, 1): average = ema_decay average + (1 - ema_decay) weight, with the
-                                         weights that the step gives, also those of parameters without a gradient [0] */
+                                         weights that the step gives, also those of parameters without a gradient. Above 0
+                                         it needs averages [0] */
     float *const *averages;           /* one array for each parameter, over all groups in order: as many floats as it
                                          has values, begun by the caller, as a rule with the weights; NULL entries: not
                                          of this one. The caller's, who also saves them. NULL: none [NULL] */
@@ -234,11 +235,18 @@ typedef struct tread_step_result {
 
 /* tread_optimizer_step() with more in its pass. options NULL: the defaults, which make it tread_optimizer_step().
  * ret_result may be NULL, and is written on success only. Errors beside those of tread_optimizer_step():
- * TREAD_ERROR_ARGUMENT (a value out of its range; n_averages; for lbfgs, whose line search needs gradients as they are,
- * anything but averages and zero_grad); TREAD_ERROR_NUMERIC under TREAD_NONFINITE_ERROR: nothing has been written, and
- * the sentence names the first bad parameter. */
+ * TREAD_ERROR_ARGUMENT (a value out of its range; ema_decay without averages; n_averages; for lbfgs, whose line search
+ * needs gradients as they are, anything but averages and zero_grad); TREAD_ERROR_NUMERIC under TREAD_NONFINITE_ERROR:
+ * nothing has been written, and the sentence names the first bad parameter. */
 TREAD_API tread_status tread_optimizer_step_with(tread_optimizer *optimizer, tread_closure *closure,
                                                  const tread_step_options *options, tread_step_result *ret_result);
+
+/* Exchanges weights and averages (as in tread_step_options), to evaluate or save with the averages; called again it
+ * puts both back, to the bit. Entries that are NULL stay. Layers in bf16 keep the fast way for their weights, which
+ * they lose where one writes through tread_tensor_data(). TREAD_ERROR_ARGUMENT (averages NULL, or another number of
+ * them than of parameters); TREAD_ERROR_STATE within a step. Nothing has changed then. */
+TREAD_API tread_status tread_optimizer_exchange_averages(tread_optimizer *optimizer, float *const *averages,
+                                                         size_t n_averages);
 
 /* ---- State ----
  *

@@ -45,6 +45,26 @@ START_TEST(training_has_the_precision) {
     must_be_same("half", "again", true);
     const char *const parts[] = {"--precision", "float32", "bf16"};
     command_must_fail(RUN "--precision half", 2, parts, 3);
+    const char *const same[] = {"unknown name bfloat16, which is bf16 here; allowed: float32, bf16"};
+    command_must_fail(RUN "--precision bfloat16", 2, same, 1);
+    const char *const other[] = {"unknown name FP16: float16 is not supported, and bf16 is another format; allowed: "};
+    command_must_fail(RUN "--precision FP16", 2, other, 1);
+    const char *const near[] = {"unknown name bf61, did you mean bf16?"};
+    command_must_fail("eval --weights w --precision bf61", 2, near, 1);
+    tear_down();
+}
+END_TEST
+
+START_TEST(a_model_without_wide_layers_is_told_so) {
+    setup();
+    command_must_succeed("train --data . --hidden 31 --epochs 1 --precision bf16");
+    command_must_contain(command_output, ", ref, bf16 (in no layer)\n", "the plan");
+    command_must_contain(command_error,
+                         "note: --precision bf16 takes layers with at least 32 inputs and outputs; this model has none",
+                         "train");
+    command_must_succeed("train --data . --hidden 32 --epochs 1 --precision bf16");
+    command_must_contain(command_output, ", ref, bf16\n", "the plan");
+    ck_assert_str_eq(command_error, "");
     tear_down();
 }
 END_TEST
@@ -97,5 +117,6 @@ START_TEST(who_lacks_it_is_told_what) {
 }
 END_TEST
 
-TEST_MAIN("precision", training_has_the_precision, a_run_goes_on_in_its_precision,
-          evaluations_and_predictions_are_float32_unless_asked, who_lacks_it_is_told_what)
+TEST_MAIN("precision", training_has_the_precision, a_model_without_wide_layers_is_told_so,
+          a_run_goes_on_in_its_precision, evaluations_and_predictions_are_float32_unless_asked,
+          who_lacks_it_is_told_what)

@@ -92,6 +92,23 @@ START_TEST(the_log_has_an_object_a_line) {
 }
 END_TEST
 
+START_TEST(the_plan_says_what_is_not_as_asked) {
+    setup();
+    command_must_succeed("train --data . --hidden 16 --epochs 1 --batch-size 300");
+    command_must_contain(command_output, ", batch size 300 (all), seed ", "the plan");
+    command_must_succeed("train --data . --hidden 16 --epochs 1 --batch-size 301");
+    command_must_contain(command_output, ", batch size 300 (all), seed ", "the plan");
+    command_must_succeed("train --data . --hidden 16 --epochs 1 --batch-size 299 --threads 1");
+    command_must_contain(command_output, ", batch size 299, seed ", "the plan");
+    ck_assert_str_eq(command_error, "");
+    command_must_succeed("train " SMALL "--epochs 0 --threads 1024");
+    if (tread_parallel_openmp_version() != 0)
+        command_must_contain(command_error, "warning: There are more threads (1024) than CPUs they may run on (",
+                             "train");
+    test_folder_remove();
+}
+END_TEST
+
 START_TEST(no_terminal_plain_lines) {
     setup();
     command_must_succeed("train " SMALL "--epochs 2");
@@ -438,8 +455,9 @@ START_TEST(the_first_signal_ends_the_run_cleanly) {
 }
 END_TEST
 
-TEST_MAIN("train", the_log_has_an_object_a_line, only_a_log_is_replaced_by_a_log, no_terminal_plain_lines,
-          the_same_seed_gives_the_same_file, eval_finds_what_train_said, groups_are_made_and_told,
-          averaged_weights_are_written, failures_say_what_failed, what_does_not_fit_the_model_is_wrong_usage,
-          a_scheduler_has_an_entry_per_group, epochs_taken_for_steps_are_noted, a_reader_that_leaves_ends_the_run,
-          data_is_found_beside_the_command, data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)
+TEST_MAIN("train", the_log_has_an_object_a_line, only_a_log_is_replaced_by_a_log, the_plan_says_what_is_not_as_asked,
+          no_terminal_plain_lines, the_same_seed_gives_the_same_file, eval_finds_what_train_said,
+          groups_are_made_and_told, averaged_weights_are_written, failures_say_what_failed,
+          what_does_not_fit_the_model_is_wrong_usage, a_scheduler_has_an_entry_per_group,
+          epochs_taken_for_steps_are_noted, a_reader_that_leaves_ends_the_run, data_is_found_beside_the_command,
+          data_is_found_by_the_environment, the_first_signal_ends_the_run_cleanly)

@@ -25,6 +25,9 @@ done
 for header in "$source"/include/tread/*.h; do
     [ -n "$(find "$work/copy" -path "*/include/tread/${header##*/}")" ] || complain "${header##*/} was not installed"
 done
+for page in "$source"/docs/*.md; do
+    cmp -s "$page" "${examples%/examples}/docs/${page##*/}" || complain "docs/${page##*/} was not installed"
+done
 readelf -dW "$libdir/libtread.so" | grep -q NODELETE || complain 'libtread.so is not linked with -z nodelete'
 command=$(find "$work/copy" -path '*/bin/tread')
 "$command" --version | grep -q "^tread $(pkg-config --modversion tread)$" || complain 'the installed command does not say the version of tread.pc'

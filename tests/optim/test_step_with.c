@@ -335,6 +335,8 @@ START_TEST(bad_options_are_refused) {
         {"nonfinite = 7", {.grad_scale = 1, .max_norm = 1, .norm_type = 2, .nonfinite = (tread_nonfinite_policy)7}},
         {"zero_grad = 5", {.grad_scale = 1, .max_norm = 1, .norm_type = 2, .zero_grad = (tread_zero_grad)5}},
         {"ema_decay = 1 is outside [0, 1)", {.grad_scale = 1, .max_norm = 1, .norm_type = 2, .ema_decay = 1}},
+        {"ema_decay = 0.5 needs averages, an array for each of 6 parameters",
+         {.grad_scale = 1, .max_norm = 1, .norm_type = 2, .ema_decay = 0.5}},
         {"5 averages for 6 parameters", {.grad_scale = 1, .max_norm = 1, .norm_type = 2, .n_averages = 5}},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -354,6 +356,43 @@ START_TEST(bad_options_are_refused) {
 }
 END_TEST
 
+START_TEST(averages_are_exchanged_and_back) {
+    world w = world_make("adam", 1);
+    for (size_t i = 0; i < N_FLOATS; i++)
+        w.memory[i] = (float)i + 0.5f;
+    set_grads(&w, 0, 1);
+    picture_take(&w, "adam", &before);
+    const uint32_t version = w.p.items[1]->tensor.version;
+    ck_assert_ok(tread_optimizer_exchange_averages(w.optimizer, w.averages, N_SIZES));
+    size_t at = 0;
+    for (size_t i = 0; i < N_SIZES; i++)
+        for (int64_t e = 0; e < sizes[i]; e++, at++) {
+            const bool stays = w.averages[i] == NULL;
+            ck_assert_float_eq(param_data(&w.p, i)[e], stays ? param_data(&before.p, i)[e] : (float)at + 0.5f);
+            ck_assert_float_eq(w.memory[at], stays ? (float)at + 0.5f : param_data(&before.p, i)[e]);
+        }
+    /* What was rounded to bfloat16 is stale, and backward refuses what was computed with the old weights. */
+    ck_assert_uint_ne(w.p.items[1]->tensor.version, version);
+    ck_assert(!w.p.items[1]->tensor.given);
+    ck_assert_ok(tread_optimizer_exchange_averages(w.optimizer, w.averages, N_SIZES));
+    ck_assert_fails(tread_optimizer_exchange_averages(w.optimizer, w.averages, N_SIZES - 1), TREAD_ERROR_ARGUMENT,
+                    "adam: exchange averages: 5 averages for 6 parameters");
+    ck_assert_fails(tread_optimizer_exchange_averages(w.optimizer, NULL, N_SIZES), TREAD_ERROR_ARGUMENT, "0 averages");
+    ck_assert_fails(tread_optimizer_exchange_averages(NULL, w.averages, N_SIZES), TREAD_ERROR_ARGUMENT, "NULL");
+    w.optimizer->solving = true;
+    ck_assert_fails(tread_optimizer_exchange_averages(w.optimizer, w.averages, N_SIZES), TREAD_ERROR_STATE,
+                    "within a step");
+    w.optimizer->solving = false;
+    picture_take(&w, "adam", &after);
+    ck_assert(params_equal(&before.p, &after.p));
+    ck_assert_mem_eq(before.averages, after.averages, sizeof before.averages);
+    params_destroy(&before.p);
+    params_destroy(&after.p);
+    world_destroy(&w);
+}
+END_TEST
+
 TEST_MAIN("step_with", folded_is_apart_to_the_bit, a_refused_step_writes_nothing,
           a_skipped_step_leaves_all_but_the_gradients, groups_are_clipped_by_their_own_norms_too,
-          a_step_that_is_not_done_leaves_no_coefficient, no_step_allocates, bad_options_are_refused)
+          a_step_that_is_not_done_leaves_no_coefficient, no_step_allocates, bad_options_are_refused,
+          averages_are_exchanged_and_back)
