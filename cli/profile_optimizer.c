@@ -32,8 +32,8 @@ static const cli_option options_table[] = {
      .value = "LIST",
      .initial = "big:16Mi,equal:256x64Ki,tiny:10000x256,mlp:784-512-256-10",
      .doc = "which tensors there are, with commas between: big:N is\none of N elements (4096, 1000k, 64Ki, 16Mi), "
-            "equal:COUNTxN\nare COUNT of them, tiny: is another word for equal: that\nsays what is looked for, "
-            "mlp:A-B-...-Z the weights and\nbiases of a network, sizes:N+COUNTxN+... any\n",
+            "equal:COUNTxN\nare COUNT of them (tiny:COUNTxN is a synonym),\nmlp:A-B-...-Z the weights and "
+            "biases of a network,\nsizes:N+COUNTxN+... any\n",
      .kind = CLI_TEXT,
      .offset = offsetof(profile_options, layouts)},
     {.name = "threads",

@@ -95,10 +95,10 @@ typedef struct tread_profile_optimizer_options {
     const char *const *optimizers;
     size_t n_optimizers;
     /* Which tensors there are [NULL: big:16Mi, equal:256x64Ki, tiny:10000x256, mlp:784-512-256-10]:
-     *     big:N            one tensor of N elements (64Mi, 1000k, 4096)
-     *     equal:COUNTxN    COUNT tensors of N elements; tiny:COUNTxN is the same
-     *     mlp:A-B-...-Z    weights and biases of a multi-layer perceptron
-     *     sizes:N+N+...    any tensors; COUNTxN stands for several */
+     *     big:N            one tensor of N elements (4096, 1000k, 16Mi; k, M, G, T, Ki, Mi, Gi, Ti)
+     *     equal:COUNTxN    COUNT tensors of N elements; tiny:COUNTxN is a synonym, for results to say what is looked
+     * for mlp:A-B-...-Z    weights and biases of a multi-layer perceptron sizes:N+N+...    any tensors; COUNTxN stands
+     * for several */
     const char *const *layouts;
     size_t n_layouts;
     const int *threads; /* [NULL: 1, 2, 4, ... below the context's thread count, and that; of 4: 1, 2, 3, 4] */

@@ -199,6 +199,10 @@ START_TEST(the_table_is_for_people) {
         command_must_contain(command_output, "warning   There are more threads (999) than CPUs", "warning");
         ck_assert_ptr_null(strstr(command_output, "OpenMP gave"));
         command_must_contain(command_output, "  one thread\n", "a step that stays on one thread");
+        ck_assert_int_eq(command_shell("OMP_THREAD_LIMIT=2 $tread profile optimizer --rounds 1 --layouts big:64 "
+                                       "--optimizers sgd --threads 1,4"),
+                         0);
+        command_must_contain(command_output, "warning   OpenMP gave 2 threads where more were asked for", "a limit");
     }
     test_folder_remove();
 }
