@@ -10,6 +10,7 @@
 
 #include "core/context.h"
 #include "core/memory.h"
+#include "core/recorder.h"
 #include "core/status.h"
 
 typedef struct trace_cell {
@@ -29,19 +30,13 @@ struct tread_trace {
     trace_row rows[TREAD_TRACE_NAMES + 1]; /* the last one takes what finds no place */
 };
 
-static uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
-}
-
 uint64_t tread_trace_start(const tread_context *context) {
-    return tread_context_resolve(context)->trace == NULL ? 0 : now();
+    return tread_context_resolve(context)->trace == NULL ? 0 : tread_recorder_clock();
 }
 
 void tread_trace_stop(const tread_context *context, uint64_t start, const char *name, tread_trace_phase phase) {
     if (start != 0)
-        tread_trace_add(tread_context_resolve(context)->trace, name, phase, now() - start);
+        tread_trace_add(tread_context_resolve(context)->trace, name, phase, tread_recorder_clock() - start);
 }
 
 tread_status tread_trace_create(const char *file, tread_trace **ret_trace) {
@@ -59,7 +54,7 @@ tread_status tread_trace_create(const char *file, tread_trace **ret_trace) {
         return status;
     }
     trace->process = getpid();
-    trace->begun = now();
+    trace->begun = tread_recorder_clock();
     *ret_trace = trace;
     return TREAD_OK;
 }
@@ -145,7 +140,7 @@ tread_status tread_trace_write(const tread_trace *trace, const char *title) {
     size_t n = trace->process == getpid() ? collect(trace, lines) : 0;
     if (n == 0)
         return TREAD_OK;
-    double sum = 0, elapsed = (double)(now() - trace->begun);
+    double sum = 0, elapsed = (double)(tread_recorder_clock() - trace->begun);
     int width = 9;
     for (size_t i = 0; i < n; i++) {
         sum += (double)lines[i].total;

@@ -4,27 +4,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/math.h"
 #include "core/memory.h"
 #include "tests/core/kernel_fixture.h"
-
-static float from_bits(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-static uint32_t to_bits(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
 
 /* The nearest of the neighbours of x, by distances in double, which are exact; the even one where both are as near. */
 static uint16_t nearest(float x) {
     if (isinf(x))
-        return (uint16_t)(to_bits(x) >> 16);
-    uint16_t low = (uint16_t)(to_bits(x) >> 16), high = (uint16_t)(low + 1); /* towards 0, and away from it */
-    double limit = ldexp(signbit(x) ? -1 : 1, FLT_MAX_EXP);                  /* where infinity stands in line */
-    double of_low = from_bits((uint32_t)low << 16), of_high = from_bits((uint32_t)high << 16);
+        return (uint16_t)(tread_bits_f32(x) >> 16);
+    uint16_t low = (uint16_t)(tread_bits_f32(x) >> 16), high = (uint16_t)(low + 1); /* towards 0, and away from it */
+    double limit = ldexp(signbit(x) ? -1 : 1, FLT_MAX_EXP);                         /* where infinity stands in line */
+    double of_low = tread_from_bits_f32((uint32_t)low << 16), of_high = tread_from_bits_f32((uint32_t)high << 16);
     if (isinf(of_high))
         of_high = limit;
     double below = fabs((double)x - of_low), above = fabs(of_high - (double)x);
@@ -36,7 +26,7 @@ static uint16_t nearest(float x) {
 START_TEST(every_bfloat16_comes_back) {
     for (uint32_t pattern = 0; pattern < 0x10000; pattern++) {
         float x = tread_bf16_to_f32((uint16_t)pattern);
-        ck_assert_uint_eq(to_bits(x), pattern << 16);
+        ck_assert_uint_eq(tread_bits_f32(x), pattern << 16);
         uint16_t back = tread_bf16_from_f32(x);
         ck_assert_uint_eq(back, isnan(x) ? pattern | 0x40 : pattern);
     }
@@ -48,10 +38,10 @@ START_TEST(rounding_is_to_nearest_even) {
     static const uint32_t lower[] = {0, 1, 2, 0x1234, 0x7ffe, 0x7fff, 0x8000, 0x8001, 0x8002, 0xcdef, 0xfffe, 0xffff};
     for (uint32_t pattern = 0; pattern < 0x10000; pattern++)
         for (size_t i = 0; i < sizeof lower / sizeof *lower; i++) {
-            float x = from_bits(pattern << 16 | lower[i]);
+            float x = tread_from_bits_f32(pattern << 16 | lower[i]);
             if (!isnan(x))
                 ck_assert_msg(tread_bf16_from_f32(x) == nearest(x), "%a (0x%08x) gave 0x%04x, expected 0x%04x", x,
-                              to_bits(x), tread_bf16_from_f32(x), nearest(x));
+                              tread_bits_f32(x), tread_bf16_from_f32(x), nearest(x));
         }
 }
 END_TEST
@@ -66,10 +56,10 @@ START_TEST(known_values) {
     ck_assert_uint_eq(tread_bf16_from_f32(FLT_MAX), 0x7f80);
     ck_assert_uint_eq(tread_bf16_from_f32(-FLT_MAX), 0xff80);
     ck_assert_uint_eq(tread_bf16_from_f32(0x1.fep127F), 0x7f7f); /* the largest */
-    ck_assert_uint_eq(tread_bf16_from_f32(from_bits(0x7f7f7fff)), 0x7f7f);
-    ck_assert_uint_eq(tread_bf16_from_f32(from_bits(1)), 0); /* the smallest subnormal */
-    ck_assert_uint_eq(tread_bf16_from_f32(from_bits(0x8001)), 1);
-    ck_assert_uint_eq(tread_bf16_from_f32(from_bits(0x807fffff)), 0x8080); /* up into the normal ones */
+    ck_assert_uint_eq(tread_bf16_from_f32(tread_from_bits_f32(0x7f7f7fff)), 0x7f7f);
+    ck_assert_uint_eq(tread_bf16_from_f32(tread_from_bits_f32(1)), 0); /* the smallest subnormal */
+    ck_assert_uint_eq(tread_bf16_from_f32(tread_from_bits_f32(0x8001)), 1);
+    ck_assert_uint_eq(tread_bf16_from_f32(tread_from_bits_f32(0x807fffff)), 0x8080); /* up into the normal ones */
 }
 END_TEST
 
@@ -79,7 +69,7 @@ START_TEST(nan_stays_nan) {
     for (uint32_t sign = 0; sign <= 1; sign++)
         for (size_t i = 0; i < sizeof fractions / sizeof *fractions; i++) {
             uint32_t bits = sign << 31 | 0x7f800000 | fractions[i];
-            uint16_t x = tread_bf16_from_f32(from_bits(bits));
+            uint16_t x = tread_bf16_from_f32(tread_from_bits_f32(bits));
             ck_assert_msg(x == (bits >> 16 | 0x40) && isnan(tread_bf16_to_f32(x)), "0x%08x gave 0x%04x", bits, x);
         }
 }
