@@ -40,6 +40,8 @@ uint64_t tread_recorder_clock(void) {
     return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
+double tread_clock_seconds(void) { return 1e-9 * (double)tread_recorder_clock(); }
+
 /* All events are touched here: a page fault in the middle of a measurement would be part of it. */
 tread_status tread_recorder_create(int n_lanes, size_t events_per_lane, tread_recorder **ret_recorder) {
     tread_recorder *recorder = tread_calloc(1, sizeof *recorder, "recorder");

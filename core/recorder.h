@@ -128,6 +128,8 @@ static inline tread_recorder *tread_recorder_of_region(const tread_context *cont
     return tread_context_records(context) ? tread_recorder_open(context) : NULL;
 }
 uint64_t tread_recorder_clock(void);
+/* The same in seconds. */
+double tread_clock_seconds(void);
 /* From within a region, by thread number `lane`: its piece began then, and ends now. */
 void tread_recorder_piece(tread_recorder *recorder, int lane, uint64_t begin);
 /* After the join, by the thread that forked then. */

@@ -7,6 +7,7 @@
 #include "core/isa.h"
 #include "core/memory.h"
 #include "core/parallel.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "core/topology.h"
 #include "engine/profile/statistics.h"
@@ -20,12 +21,6 @@ struct tread_bandwidth {
     float *data;
     size_t n_floats;
 };
-
-double tread_profile_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 size_t tread_bandwidth_enough(void) {
     const size_t least = (size_t)256 << 20, caches = 8 * tread_hardware_get()->cache_l3;
@@ -135,18 +130,18 @@ tread_status tread_bandwidth_measure(const tread_context *context, tread_traffic
         return TREAD_ERROR_MEMORY;
     }
     /* A sample is so many passes that the clock and the fork are little of it. */
-    double start = tread_profile_now();
+    double start = tread_clock_seconds();
     tread_bandwidth_run(b, context, traffic, working_set);
     tread_bandwidth_run(b, context, traffic, working_set);
-    const double once = (tread_profile_now() - start) / 2, sample = seconds / 20 < 1e-3 ? seconds / 20 : 1e-3;
+    const double once = (tread_clock_seconds() - start) / 2, sample = seconds / 20 < 1e-3 ? seconds / 20 : 1e-3;
     const int passes = once < sample ? (int)(sample / (once > 1e-9 ? once : 1e-9)) : 1;
     size_t n = 0;
-    for (double end = tread_profile_now() + seconds; n < MOST_PASSES && (n < 5 || tread_profile_now() < end); n++) {
+    for (double end = tread_clock_seconds() + seconds; n < MOST_PASSES && (n < 5 || tread_clock_seconds() < end); n++) {
         double moved = 0;
-        start = tread_profile_now();
+        start = tread_clock_seconds();
         for (int i = 0; i < passes; i++)
             moved += tread_bandwidth_run(b, context, traffic, working_set);
-        rates[n] = moved / (tread_profile_now() - start);
+        rates[n] = moved / (tread_clock_seconds() - start);
     }
     *ret_bytes_per_second = tread_order_statistics_of(rates, n, rates + MOST_PASSES).median;
     tread_free(rates);

@@ -35,7 +35,4 @@ double tread_bandwidth_run(tread_bandwidth *bandwidth, const tread_context *cont
 tread_status tread_bandwidth_measure(const tread_context *context, tread_traffic traffic, size_t working_set,
                                      double seconds, double *ret_bytes_per_second);
 
-/* Seconds of the monotonic clock. */
-double tread_profile_now(void);
-
 #endif

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/recorder.h"
 #include "engine/file_system.h"
 #include "engine/profile/bandwidth.h"
 
@@ -106,13 +107,13 @@ static double read_frequency(const tread_noise_watch *watch) {
 static double time_loop(void) {
     double fastest = INFINITY;
     for (int repeat = 0; repeat < 5; repeat++) {
-        const double start = tread_profile_now();
+        const double start = tread_clock_seconds();
         uint64_t x = 88172645463325252u;
         for (int i = 0; i < LOOP_STEPS; i++) {
             x = x * 6364136223846793005u + 1442695040888963407u;
             __asm__ volatile("" : "+r"(x)); /* so that no compiler finds the end of the chain by itself */
         }
-        const double seconds = tread_profile_now() - start;
+        const double seconds = tread_clock_seconds() - start;
         fastest = seconds < fastest ? seconds : fastest;
     }
     return fastest;
@@ -145,12 +146,12 @@ void tread_noise_begin(tread_noise_watch *watch, const char *root) {
     watch->throttling = tread_cgroup_throttling(root);
     watch->times = read_cpu_times(root, &watch->cpus);
     watch->own = own_cpu_time();
-    watch->began = tread_profile_now();
+    watch->began = tread_clock_seconds();
 }
 
 tread_profile_noise tread_noise_end(tread_noise_watch *watch) {
     tread_profile_noise n = watch->noise;
-    const double seconds = tread_profile_now() - watch->began, own = own_cpu_time() - watch->own;
+    const double seconds = tread_clock_seconds() - watch->began, own = own_cpu_time() - watch->own;
     const tread_cpu_times times = read_cpu_times(watch->root, &watch->cpus);
     const tread_throttling throttling = tread_cgroup_throttling(watch->root);
     n.seconds = seconds;

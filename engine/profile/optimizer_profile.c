@@ -4,6 +4,7 @@
 #include "core/context.h"
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/profile/optimizer_sweep.h"
 
@@ -257,7 +258,7 @@ static tread_status run(owned_result *r, tread_sweep *sweep) {
         TREAD_TRY(
             tread_sweep_layout(sweep, i, r->samples + i * rows * (size_t)sweep->rounds, r->rows, &r->shown.n_rows));
     r->shown.noise = tread_noise_end(&sweep->noise);
-    r->shown.seconds = tread_profile_now() - sweep->began;
+    r->shown.seconds = tread_clock_seconds() - sweep->began;
     r->shown.interrupted = sweep->stopped;
     r->shown.out_of_time = sweep->out_of_time;
     return warn(r, sweep);
@@ -317,7 +318,7 @@ tread_status tread_profile_optimizer(const tread_context *context, const tread_p
     TREAD_TRY(check(&o));
     if (context == NULL)
         TREAD_TRY(tread_context_default_status());
-    const double now = tread_profile_now();
+    const double now = tread_clock_seconds();
     tread_sweep sweep = {.rounds = o.rounds,
                          .memory_bytes = o.memory_bytes,
                          .began = now,

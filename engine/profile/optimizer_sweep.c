@@ -179,10 +179,10 @@ static tread_status run_once(const turns *w, const variant *v, double *ret_scale
 
 static tread_status time_once(const turns *w, const variant *v, int repeats, double *ret_seconds) {
     double scale = 1;
-    const double start = tread_profile_now();
+    const double start = tread_clock_seconds();
     for (int i = 0; i < repeats; i++)
         TREAD_TRY(run_once(w, v, &scale));
-    *ret_seconds = (tread_profile_now() - start) / repeats * scale;
+    *ret_seconds = (tread_clock_seconds() - start) / repeats * scale;
     return TREAD_OK;
 }
 
@@ -254,7 +254,7 @@ static bool may_go_on(turns *w, int round) {
                                              .n_layouts = sweep->n_layouts,
                                              .round = round,
                                              .rounds = sweep->rounds,
-                                             .seconds = tread_profile_now() - sweep->began};
+                                             .seconds = tread_clock_seconds() - sweep->began};
     sweep->stopped = sweep->progress != NULL && !sweep->progress(sweep->progress_data, &progress);
     return !sweep->stopped;
 }
@@ -274,11 +274,11 @@ static tread_status take_turns(turns *w, int round) {
 
 static tread_status measure(turns *w) {
     tread_sweep *sweep = w->sweep;
-    const double now = tread_profile_now(), end = now + (sweep->end - now) / (double)(sweep->n_layouts - w->layout);
+    const double now = tread_clock_seconds(), end = now + (sweep->end - now) / (double)(sweep->n_layouts - w->layout);
     double began = now;
     TREAD_TRY(take_turns(w, 0));
     for (int round = 1; round <= sweep->rounds && !sweep->stopped; round++) {
-        const double last = tread_profile_now() - began;
+        const double last = tread_clock_seconds() - began;
         began += last;
         if (round > 1 && began + last > end) {
             sweep->out_of_time = true;

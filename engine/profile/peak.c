@@ -5,6 +5,7 @@
 #include "core/bf16.h"
 #include "core/dnn.h"
 #include "core/memory.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/profile/bandwidth.h"
 
@@ -16,11 +17,11 @@ static tread_status run(tread_gemm *gemm, float *matrices, const void *a, const 
     float *c = matrices + 2 * SIDE * SIDE;
     TREAD_TRY(tread_gemm_run(gemm, a, b, NULL, c, false)); /* touches c, and wakes the threads */
     double least = INFINITY;
-    const double end = tread_profile_now() + seconds;
-    for (int i = 0; i < LEAST_RUNS || tread_profile_now() < end; i++) {
-        const double start = tread_profile_now();
+    const double end = tread_clock_seconds() + seconds;
+    for (int i = 0; i < LEAST_RUNS || tread_clock_seconds() < end; i++) {
+        const double start = tread_clock_seconds();
         TREAD_TRY(tread_gemm_run(gemm, a, b, NULL, c, false));
-        least = fmin(least, tread_profile_now() - start);
+        least = fmin(least, tread_clock_seconds() - start);
     }
     *ret_least = least;
     return TREAD_OK;

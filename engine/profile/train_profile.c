@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/profile/bandwidth.h"
 #include "engine/profile/peak.h"
@@ -156,7 +157,7 @@ static void read_counters(tread_train_profile_private *own) {
 static tread_status run(tread_train_profile_private *own) {
     tread_train_profile *shown = &own->shown;
     tread_noise_watch watch;
-    own->call_began = tread_profile_now();
+    own->call_began = tread_clock_seconds();
     tread_train_profile_report(own);
     TREAD_TRY(measure_machine(own, false)); /* starts the context's threads, which are then counted */
     if (own->options.counters)

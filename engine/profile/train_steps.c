@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/profile/bandwidth.h"
 #include "engine/profile/train_profile.h"
@@ -23,7 +24,7 @@ void tread_train_profile_report(tread_train_profile_private *own) {
     const tread_profile_train_options *o = &own->options;
     const tread_profile_train_progress progress = {.steps = own->warmed_up + own->n_done[0] + own->n_done[1],
                                                    .all_steps = o->warmup + 2 * o->steps,
-                                                   .seconds = tread_profile_now() - own->call_began};
+                                                   .seconds = tread_clock_seconds() - own->call_began};
     if (o->progress != NULL && !o->progress(o->progress_data, &progress))
         tread_trainer_request_stop(own->trainer);
 }
@@ -62,7 +63,7 @@ static tread_action on_step_begin(void *data, tread_trainer *trainer, const trea
     own->events |= info->step_in_epoch == 0 ? TREAD_STEP_FIRST_OF_EPOCH : 0;
     tread_recorder_abandon(own->recorder); /* a step that was skipped has no end */
     getrusage(RUSAGE_SELF, &own->usage);
-    own->began = tread_profile_now();
+    own->began = tread_clock_seconds();
     own->span =
         tread_time_span_within(context_of(own), &(tread_time_span_key){.name = "step", .phase = TREAD_TRACE_OTHER});
     return TREAD_CONTINUE;
@@ -77,7 +78,7 @@ static tread_action on_step(void *data, tread_trainer *trainer, const tread_step
         return TREAD_CONTINUE;
     }
     tread_time_span_end(context_of(own), own->span, (tread_cost){0});
-    const double seconds = tread_profile_now() - own->began;
+    const double seconds = tread_clock_seconds() - own->began;
     struct rusage now;
     getrusage(RUSAGE_SELF, &now);
     const bool recorded = tread_profile_stretch_is_recorded(own->stretch);

@@ -2,6 +2,7 @@
 #include <tread/module.h>
 #include <tread/optimizer.h>
 
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/data/batches.h"
 #include "engine/train/trainer.h"

@@ -5,13 +5,8 @@
 
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/recorder.h"
 #include "core/status.h"
-
-double tread_clock_seconds(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 double tread_trainer_seconds(const tread_trainer *trainer) {
     return trainer->progress.seconds + (trainer->running ? tread_clock_seconds() - trainer->started : 0);

@@ -78,9 +78,6 @@ struct tread_trainer {
     bool has_gradients;             /* one of them was whole */
 };
 
-/* Seconds of a clock that only goes forward. */
-double tread_clock_seconds(void);
-
 /* The whole duration of the run so far, earlier runs included. */
 double tread_trainer_seconds(const tread_trainer *trainer);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/train/trainer.h"
 

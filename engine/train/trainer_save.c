@@ -1,6 +1,7 @@
 #include <math.h>
 #include <tread/checkpoint_series.h>
 
+#include "core/recorder.h"
 #include "core/status.h"
 #include "engine/train/trainer.h"
 

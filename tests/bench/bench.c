@@ -15,6 +15,7 @@
 #include <tread/version.h>
 #include <unistd.h>
 
+#include "core/recorder.h"
 #include "engine/profile/statistics.h"
 
 #define MAX_OPTIONS 32
@@ -292,11 +293,7 @@ tread_context *bench_context(int threads) {
     return context;
 }
 
-double bench_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+double bench_clock(void) { return tread_clock_seconds(); }
 
 /* ---- Figures ---- */
 
