@@ -1,7 +1,6 @@
 #include "engine/profile/bandwidth.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "core/context.h"
 #include "core/isa.h"

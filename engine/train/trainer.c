@@ -1,7 +1,6 @@
 #include "engine/train/trainer.h"
 
 #include <math.h>
-#include <time.h>
 
 #include "core/memory.h"
 #include "core/options.h"
